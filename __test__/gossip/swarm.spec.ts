@@ -1,0 +1,14 @@
+import test from 'ava'
+import { swarm } from '../../bench/gossip/endpoints.mjs'
+
+test('fifty endpoints hear every message, and so do those who are left when 30 % are closed at once', async (t) => {
+  t.timeout(170_000)
+  const rows = await swarm({ endpoints: 50, messages: 200 })
+  t.deepEqual(
+    rows.map(({ nodes, missed }) => [nodes, missed]),
+    [
+      [50, 0],
+      [35, 0],
+    ],
+  )
+})

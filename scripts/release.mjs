@@ -1,0 +1,52 @@
+// `npm run release -- [--slim] [--out FOLDER]`: stages what would be published in build/stage/: the main package and one for each target
+// whose addon lies in npm/<triple>/. Nothing is published; the last lines say how. --slim leaves prebuilds/ out of the main package.
+// --out FOLDER takes npm/ and prebuilds/ from there and stages beneath it.
+//
+// The committed package.json has no optionalDependencies: `npm ci` in a checkout would look for packages of a version that is
+// not published yet. They are written here, into the staged copy.
+import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { bundledCrates, licencePage } from './licenses.mjs'
+import { main, root, StepFailed, say } from './lib/steps.mjs'
+import { targets } from './lib/targets.mjs'
+import { mainManifest } from './manifests.mjs'
+
+const LICENCES = ['LICENSE-APACHE', 'LICENSE-MIT']
+
+/** The manifest to publish: the committed one without what only a checkout needs, with the platform packages of the same version. */
+export function publishedManifest(manifest, built) {
+  const { devDependencies, scripts, ava, napi, allowScripts, ...published } = manifest
+  const names = built.map(({ triple }) => [`${manifest.name}-${triple}`, manifest.version])
+  return { ...published, optionalDependencies: Object.fromEntries(names) }
+}
+
+await main(async () => {
+  const { slim, out } = parseArgs({ options: { slim: { type: 'boolean' }, out: { type: 'string', default: root } } }).values
+  const staging = join(out, 'build/stage')
+  const manifest = mainManifest()
+  const built = targets.filter(({ triple, file }) => existsSync(join(out, 'npm', triple, file)))
+  if (!built.length) throw new StepFailed('no addon is laid out: run "npm run prebuilds" first')
+  if (!existsSync(join(root, 'dist/index.js'))) throw new StepFailed('dist/ is missing: run "npm run build" first')
+  rmSync(staging, { recursive: true, force: true })
+
+  const licences = licencePage(bundledCrates())
+  const stage = (folder, from, names) => {
+    mkdirSync(folder, { recursive: true })
+    for (const name of names) if (existsSync(join(from, name))) cpSync(join(from, name), join(folder, name), { recursive: true })
+    writeFileSync(join(folder, 'THIRD-PARTY-LICENSES.md'), licences)
+  }
+  for (const { triple, file } of built) {
+    const folder = join(staging, triple)
+    stage(folder, join(root, 'npm', triple), ['package.json'])
+    stage(folder, join(out, 'npm', triple), [file])
+    stage(folder, root, LICENCES)
+  }
+  const top = join(staging, manifest.name)
+  stage(top, root, manifest.files.filter((name) => name !== 'prebuilds').concat('README.md'))
+  for (const { carried, prebuild } of built) if (carried && !slim) cpSync(join(out, prebuild), join(top, prebuild))
+  writeFileSync(join(top, 'package.json'), `${JSON.stringify(publishedManifest(manifest, built), null, 2)}\n`)
+
+  say(`staged ${built.map(({ triple }) => triple).join(', ')} and ${manifest.name} ${manifest.version} in build/stage/`)
+  say('to publish, in this order, for every folder there, platform packages first: npm publish --provenance')
+})
