@@ -264,8 +264,8 @@ test('4,055 bytes go both ways; 4,056 we refuse and take', async (t) => {
 test('a pair that is silent for longer than the idle timeout still delivers', async (t) => {
   t.timeout(170_000)
   const { here, there, ear } = await met(t)
-  // GAIWAN_IDLE_MS makes it longer; QUIC gives up after 30 s without a packet.
-  await pause(Number(process.env.GAIWAN_IDLE_MS ?? 35_000))
+  // QUIC gives up after 30 s without a packet, and the reference forgets ids after 90 s.
+  await pause(90_000)
   await here.broadcast('still here')
   await there.message('still here')
   await there.broadcast('so am I')
