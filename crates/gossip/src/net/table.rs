@@ -275,21 +275,23 @@ impl Net {
             }
         };
         if is_lost {
-            self.topics.lost(link.peer, None);
+            self.topics.lost(link.peer, |_| None);
         }
     }
 
     /// A dial came to nothing.
     pub(crate) fn dial_failed(&self, peer: PeerId, failure: &Failure) {
-        {
+        let entry = {
             let mut table = lock(&self.table);
             let Some(entry) = table.peers.get_mut(&peer) else { return };
             entry.is_dialing = false;
             if !entry.links.is_empty() {
                 return;
             }
-            table.peers.remove(&peer);
-        }
-        self.topics.lost(peer, Some(failure));
+            table.peers.remove(&peer)
+        };
+        let wanted_by =
+            |topic: &TopicId| entry.as_ref().is_some_and(|it| it.holds.contains_key(topic));
+        self.topics.lost(peer, |topic| wanted_by(topic).then(|| failure.clone()));
     }
 }

@@ -97,20 +97,16 @@ impl Topics {
         lock(&self.inner).topics.get(topic).map(|entry| entry.inbox.clone())
     }
 
-    /// Tells every topic that a peer is gone, also those where it is no neighbor.
-    pub(crate) fn lost(&self, peer: PeerId, failure: Option<&Failure>) {
-        for inbox in self.inboxes() {
-            inbox.push(peer, Item::Lost(failure.cloned()));
+    /// Tells every topic that a peer is gone, also those where it is no neighbor; `failure` says which wanted to hear why.
+    pub(crate) fn lost(&self, peer: PeerId, failure: impl Fn(&TopicId) -> Option<Failure>) {
+        for (topic, entry) in &lock(&self.inner).topics {
+            entry.inbox.push(peer, Item::Lost(failure(topic)));
         }
     }
 
     /// Tells every topic that our own peer data changed.
     pub(crate) fn our_data_changed(&self) {
-        self.inboxes().iter().for_each(|inbox| inbox.our_data_changed());
-    }
-
-    fn inboxes(&self) -> Vec<Arc<Inbox>> {
-        lock(&self.inner).topics.values().map(|entry| entry.inbox.clone()).collect()
+        lock(&self.inner).topics.values().for_each(|entry| entry.inbox.our_data_changed());
     }
 
     /// For a task that leaves or ends; what is done under the guard is done before anyone can join anew.

@@ -23,6 +23,7 @@ fn a_peer_whose_first_dial_failed_is_dialed_again_and_the_failure_can_be_seen() 
         let endpoint = bind(&SecretKey::generate(), 0);
         endpoint.set_alpns(&[]).expect("it is open");
         let a = Node::new();
+        let other = a.subscribe(OTHER, &[]);
         let mut on_a = a.subscribe(TOPIC, &[&endpoint]);
         // It is there and takes nobody yet. The next attempt comes a second after the first.
         let mut changes = tokio::time::interval(Duration::from_millis(5));
@@ -32,6 +33,7 @@ fn a_peer_whose_first_dial_failed_is_dialed_again_and_the_failure_can_be_seen() 
         let failed = on_a.receiver.failed_dials();
         assert_eq!((failed[0].0, failed[0].1.code), (endpoint.id(), ErrorCode::ConnectionRefused));
         assert_eq!(a.count("actor_tick_dialer_failure"), 1);
+        assert!(other.receiver.failed_dials().is_empty(), "it is none of its business");
         let b = Node::on(endpoint, GossipOptions::default());
         let mut on_b = b.subscribe(TOPIC, &[]);
         assert_eq!(on_a.up().await, b.id());
