@@ -231,10 +231,24 @@ export class GaiwanError<Code extends ErrorCode = ErrorCode> extends Error {
     if (typeof error !== 'object' || error === null || !(BRAND in error)) return false
     return codes.length === 0 || codes.includes((error as { code?: unknown }).code as C)
   }
+
+  /** Also what another copy of this module made, and a `RangeError` with a code. */
+  static [Symbol.hasInstance](value: unknown): boolean {
+    return this === GaiwanError ? GaiwanError.is(value) : Function.prototype[Symbol.hasInstance].call(this, value)
+  }
 }
 Object.defineProperty(GaiwanError.prototype, BRAND, { value: true })
 // On the prototype, so that it is no own property that `inspect` would print.
 Object.defineProperty(GaiwanError.prototype, 'name', { value: 'GaiwanError', configurable: true, writable: true })
+
+/**
+ * A `RangeError` with a code, for numbers inside a value that is encoded: `GaiwanError.is` knows it, as `instanceof` does.
+ *
+ * @internal
+ */
+export function codedRangeError(code: ErrorCode, message: string): RangeError & { readonly code: ErrorCode } {
+  return Object.defineProperty(Object.assign(new RangeError(message), { code }), BRAND, { value: true })
+}
 
 /** The largest code of an application: 2^62 - 1 (RFC 9000, section 16). */
 const MAX_CODE = (1n << 62n) - 1n
