@@ -176,7 +176,7 @@ impl Core {
             Job::ReadToEnd { id, recv, max } => {
                 self.begin(id, Box::pin(answered(id, recv.read_to_end(max))));
             }
-            Job::Call { id, call } => self.begin(id, Box::pin(call.run(id))),
+            Job::Call { id, call } => self.begin(id, Box::pin(call.run(id, self.clone()))),
             job => self.run(job),
         }
     }
@@ -246,7 +246,7 @@ impl Core {
                 }
             }
             Job::Respond(responder, body) => responder.respond(body),
-            Job::Call { id, call } => self.spawn(id, call.run(id)),
+            Job::Call { id, call } => self.spawn(id, call.run(id, self.clone())),
             Job::Answer { waiting, param, body } => waiting.answer(param, body),
             Job::Frames(frames) => {
                 if frames.poll() {

@@ -20,11 +20,12 @@ const GROWTH: usize = 3;
 pub enum Wanted {
     /// One frame, then FIN; the payload may have so many bytes.
     Answer(usize),
-    /// Until transport has taken the request. The answer half is stopped with code 0.
-    Queued,
     /// Until the peer has the request, or has stopped it with code 0. The answer half is stopped with code 0.
     Delivered,
 }
+
+/// Called when transport has taken the request whole.
+pub type Queued = Box<dyn FnOnce() + Send>;
 
 /// How a call is made.
 #[derive(Debug, Clone, Copy)]
@@ -134,6 +135,7 @@ pub async fn call(
     connection: Connection,
     request: Bytes,
     options: CallOptions,
+    queued: Option<Queued>,
 ) -> Result<Bytes, CallError> {
     let (send, mut recv) = connection.quinn().open_bi().await.map_err(CallError::NotOpened)?;
     if options.priority != 0 {
@@ -146,14 +148,12 @@ pub async fn call(
             outgoing.write().await.map_err(CallError::Write)?;
             read_one(&mut recv, max).await
         }
-        Wanted::Queued => {
-            let _ = recv.stop(VarInt::from_u32(0));
-            outgoing.write().await.map_err(CallError::Write)?;
-            Ok(Bytes::new())
-        }
         Wanted::Delivered => {
             let _ = recv.stop(VarInt::from_u32(0));
             outgoing.write().await.map_err(CallError::Write)?;
+            if let Some(queued) = queued {
+                queued();
+            }
             let Some(send) = &outgoing.send else { return Ok(Bytes::new()) };
             match send.stopped().await.map_err(CallError::Stopped)? {
                 Some(code) if code.into_inner() != 0 => {

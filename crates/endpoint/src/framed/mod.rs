@@ -11,7 +11,7 @@ mod prefix;
 mod reader;
 
 pub use accept::{Acceptor, AcceptorOptions, Request, Strikes};
-pub use call::{CallError, CallOptions, Wanted, call};
+pub use call::{CallError, CallOptions, Queued, Wanted, call};
 pub use finish::{finish_soon, finish_with};
 pub use prefix::{MAX_PREFIX, Prefix, mark, mark_of, parse};
 pub use reader::{Batch, End, FrameReader};

@@ -5,23 +5,22 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use gaiwan_endpoint::{
     Failure,
-    framed::{CallError, CallOptions, Wanted, call},
+    framed::{CallError, CallOptions, Queued, Wanted, call},
 };
 
 use crate::{
     connection::Held,
+    core::Core,
     error::to_json,
     queue::{Aux, Event},
 };
 
 /// Bytes in front of the request: priority as i32, grace in milliseconds as u32, little-endian.
-pub const HEAD: usize = 8;
+const HEAD: usize = 8;
 /// Bits 0 to 24 of the `param` of a CALL: bytes of the answer's payload.
 const MAX_BITS: u32 = 0x01ff_ffff;
-/// No answer: done when transport has the request.
-const QUEUED: u32 = 1 << 28;
-/// No answer: done when the peer has the request.
-const DELIVERED: u32 = 1 << 29;
+/// No answer: an ITEM when transport has the request, done when the peer has it.
+const NOTIFY: u32 = 1 << 28;
 
 /// A call to be made.
 pub struct Call {
@@ -35,7 +34,7 @@ pub struct Call {
 
 impl Call {
     /// OK aux 0: the answer; aux 1: no stream was opened, body the error.
-    pub async fn run(mut self, id: u32) -> Event {
+    pub async fn run(mut self, id: u32, core: Arc<Core>) -> Event {
         let head = self.body.split_to(HEAD.min(self.body.len()));
         let word = |at: usize| {
             head.get(at..at + 4)
@@ -43,28 +42,28 @@ impl Call {
                 .copied()
                 .unwrap_or_default()
         };
-        let wanted = if self.param & QUEUED != 0 {
-            Wanted::Queued
-        } else if self.param & DELIVERED != 0 {
-            Wanted::Delivered
+        let (wanted, queued) = if self.param & NOTIFY == 0 {
+            (Wanted::Answer((self.param & MAX_BITS) as usize), None)
         } else {
-            Wanted::Answer((self.param & MAX_BITS) as usize)
+            let tell = move || core.push(Event::item(id, Aux::Value(0), Bytes::new()));
+            (Wanted::Delivered, Some(Box::new(tell) as Queued))
         };
         let options = CallOptions {
             wanted,
             priority: i32::from_le_bytes(word(0)),
             grace: Duration::from_millis(u32::from_le_bytes(word(4)).into()),
         };
-        let failure = match call(self.connection.connection.clone(), self.body, options).await {
-            Ok(answer) => return Event::ok(id, Aux::Value(0), answer),
-            Err(CallError::NotOpened(error)) => {
-                return Event::ok(id, Aux::Value(1), to_json(&Failure::connection(&error)));
-            }
-            Err(CallError::Write(error)) => Failure::write(&error),
-            Err(CallError::Read(error)) => Failure::read(&error),
-            Err(CallError::TooLong(max)) => Failure::too_long(max as u64),
-            Err(CallError::Stopped(error)) => Failure::stopped_error(&error),
-        };
+        let failure =
+            match call(self.connection.connection.clone(), self.body, options, queued).await {
+                Ok(answer) => return Event::ok(id, Aux::Value(0), answer),
+                Err(CallError::NotOpened(error)) => {
+                    return Event::ok(id, Aux::Value(1), to_json(&Failure::connection(&error)));
+                }
+                Err(CallError::Write(error)) => Failure::write(&error),
+                Err(CallError::Read(error)) => Failure::read(&error),
+                Err(CallError::TooLong(max)) => Failure::too_long(max as u64),
+                Err(CallError::Stopped(error)) => Failure::stopped_error(&error),
+            };
         Event::error(id, &failure)
     }
 }

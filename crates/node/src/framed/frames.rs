@@ -41,7 +41,7 @@ pub struct Frames {
     call: AtomicU32,
     core: Arc<Core>,
     /// Keeps the connection open while the stream lives.
-    held: Arc<Held>,
+    _held: Arc<Held>,
 }
 
 impl Frames {
@@ -50,13 +50,8 @@ impl Frames {
             reader: Mutex::new(Some(reader)),
             call: AtomicU32::new(0),
             core: core.clone(),
-            held: held.clone(),
+            _held: held.clone(),
         })
-    }
-
-    /// What the stream belongs to.
-    pub fn connection(&self) -> &Arc<Held> {
-        &self.held
     }
 
     fn reader(&self) -> MutexGuard<'_, Option<FrameReader>> {

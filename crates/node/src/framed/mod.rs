@@ -7,7 +7,7 @@ mod open;
 mod piece;
 mod waiting;
 
-pub use call::{Call, HEAD};
+pub use call::Call;
 pub use frames::Frames;
 pub use piece::Piece;
 pub use waiting::Waiting;
