@@ -231,13 +231,14 @@ export class GaiwanError<Code extends ErrorCode = ErrorCode> extends Error {
     if (typeof error !== 'object' || error === null || !(BRAND in error)) return false
     return codes.length === 0 || codes.includes((error as { code?: unknown }).code as C)
   }
-
-  /** Also what another copy of this module made, and a `RangeError` with a code. */
-  static [Symbol.hasInstance](value: unknown): boolean {
-    return this === GaiwanError ? GaiwanError.is(value) : Function.prototype[Symbol.hasInstance].call(this, value)
-  }
 }
 Object.defineProperty(GaiwanError.prototype, BRAND, { value: true })
+// Instances are also those of another copy of this module, and a `RangeError` with a code; subclasses have the usual rule.
+Object.defineProperty(GaiwanError, Symbol.hasInstance, {
+  value(this: unknown, error: unknown): boolean {
+    return this === GaiwanError ? GaiwanError.is(error) : Function.prototype[Symbol.hasInstance].call(this as typeof GaiwanError, error)
+  },
+})
 // On the prototype, so that it is no own property that `inspect` would print.
 Object.defineProperty(GaiwanError.prototype, 'name', { value: 'GaiwanError', configurable: true, writable: true })
 

@@ -3,6 +3,8 @@ import { allocate, type Bytes } from './bytes.js'
 import { Failure, fail } from './failure.js'
 import { varintLength } from './varint.js'
 
+/** How deep values may nest: how often `lazy` is inside itself. */
+export const MAX_DEPTH = 128
 /** Above this `clear` gives the buffer up. */
 const KEPT_BYTES = 1 << 20
 /** What a typed array is asked for at most. */
@@ -32,6 +34,7 @@ export class Writer {
   /** Where the buffer or the limit ends. */
   #end: number
   #limit = MAX_BYTES
+  #depth = 0
 
   /** @param capacity bytes to begin with */
   constructor(capacity = 512) {
@@ -74,6 +77,15 @@ export class Writer {
   /** What was written, in memory of its own. */
   take(): Bytes {
     return this.#bytes.slice(0, this.#at)
+  }
+
+  /** One level of nesting down; `up` follows in any case. */
+  down(): void {
+    if (++this.#depth > MAX_DEPTH) fail(`nested more than ${MAX_DEPTH} levels`)
+  }
+
+  up(): void {
+    this.#depth--
   }
 
   byte(value: number): void {
@@ -136,17 +148,23 @@ export class Writer {
   /** The length in bytes as a varint, then UTF-8; ill-formed UTF-16 is a failure. */
   text(value: string): void {
     const { length } = value
-    if (length > SHORT) return this.#longText(value)
+    if (length > SHORT || !this.#shortText(value)) this.#longText(value)
+  }
+
+  /** Writes ASCII; answers false, with nothing written, where there is more than that. */
+  #shortText(value: string): boolean {
+    const { length } = value
     if (this.#at + length + 1 > this.#end) this.#grow(length + 1)
     const bytes = this.#bytes
     let at = this.#at
     bytes[at++] = length
     for (let n = 0; n < length; n++) {
       const unit = value.charCodeAt(n)
-      if (unit > 0x7f) return this.#longText(value)
+      if (unit > 0x7f) return false
       bytes[at++] = unit
     }
     this.#at = at
+    return true
   }
 
   /** Opens a frame: a varint length and what is written until `endFrame`. Answers the mark for that. */

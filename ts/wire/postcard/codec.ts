@@ -63,6 +63,7 @@ export abstract class Coder<Out, In = Out> {
 
 /** Freezes a coder and gives it the type that users see. */
 export function codec<C extends AnyCodec>(coder: Coder<Infer<C>, Input<C>>): C {
+  Object.freeze(coder.shape)
   return Object.freeze(coder) as unknown as C
 }
 

@@ -1,0 +1,2 @@
+// `gaiwan/rpc`: postcard codecs.
+export * from './codec/index.js'
