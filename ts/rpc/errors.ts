@@ -59,13 +59,19 @@ export class RpcError<Code extends ErrorCode = ErrorCode> extends GaiwanError<Co
   }
 
   private constructor(code: Code, method: string, text: string, options?: GaiwanErrorOptions) {
-    super(code, `${method}: ${text}`, options)
+    // The path in an error text of a codec begins with the method already.
+    super(code, text.startsWith(method) ? text : `${method}: ${text}`, options)
     this.method = method
   }
 }
 Object.defineProperty(RpcError.prototype, 'name', { value: 'RpcError', configurable: true, writable: true })
 
-export function rpcError<Code extends ErrorCode>(code: Code, method: string, text = TEXTS[code] ?? 'failed', options?: GaiwanErrorOptions): RpcError<Code> {
+export function rpcError<Code extends ErrorCode>(
+  code: Code,
+  method: string,
+  text = TEXTS[code] ?? 'failed',
+  options?: GaiwanErrorOptions,
+): RpcError<Code> {
   return make(code, method, text, options)
 }
 
@@ -81,7 +87,8 @@ export function transportError(error: unknown, method: string): Error {
   if (!GaiwanError.is(error)) return error instanceof Error ? error : rpcError('INTERNAL', method, String(error))
   const { applicationCode, reason, by } = error
   let { code } = error as GaiwanError
-  if (code === 'STREAM_RESET' || code === 'STREAM_STOPPED') code = (applicationCode !== undefined && NAMES[Number(applicationCode)]) || 'RPC_RESET'
+  if (code === 'STREAM_RESET' || code === 'STREAM_STOPPED')
+    code = (applicationCode !== undefined && NAMES[Number(applicationCode)]) || 'RPC_RESET'
   else if (code === 'STREAM_TOO_LONG') code = 'RPC_TOO_LARGE'
   const mapped = rpcError(code, method, TEXTS[code] ?? error.message, {
     cause: error,
@@ -98,7 +105,29 @@ export function isLost(error: unknown): boolean {
 
 /** The mark that a peer gets for what a handler threw. Nothing but the code crosses. */
 export function markOf(error: unknown): number {
+  if (typeof error === 'object' && error !== null && unencoded.has(error))
+    return GaiwanError.is(error, 'RPC_TOO_LARGE') ? TOO_LARGE : NOT_ENCODED
   if (error instanceof RpcError) return HANDLER_FAILED
   if (GaiwanError.is(error, 'RPC_BUSY')) return BUSY
   return HANDLER_FAILED
+}
+
+/** What a codec says of a message of ours: a `RangeError` stays one. */
+export function encodeFailure(error: unknown, method: string): unknown {
+  if (!GaiwanError.is(error)) return error
+  const { code, message } = error as GaiwanError
+  const failure =
+    error instanceof RangeError || error instanceof RpcError
+      ? error
+      : rpcError(code, method, message, 'cause' in error ? { cause: error.cause } : undefined)
+  unencoded.add(failure)
+  return failure
+}
+
+/** Failures of our own messages, wherever they travel. */
+const unencoded = new WeakSet<object>()
+
+/** What a codec says of a message of the peer's. */
+export function decodeFailure(error: unknown, method: string): RpcError {
+  return rpcError('RPC_DECODE', method, error instanceof Error ? error.message : 'a message cannot be decoded', { cause: error })
 }

@@ -20,7 +20,8 @@ export function fingerprint(names: readonly string[], plans: readonly (Plan | nu
 export function shapeText(codec: AnyCodec, open: readonly AnyCodec[] = []): string {
   const shape = shapeOf(codec)
   const inner = (of: AnyCodec, from = open) => shapeText(of, from)
-  const fields = (list: readonly (readonly [string, AnyCodec])[]) => list.map(([name, of]) => `${JSON.stringify(name)}:${inner(of)}`).join(',')
+  const fields = (list: readonly (readonly [string, AnyCodec])[]) =>
+    list.map(([name, of]) => `${JSON.stringify(name)}:${inner(of)}`).join(',')
   switch (shape.kind) {
     case 'fixedBytes':
       return `fixedBytes(${shape.length})`
@@ -43,9 +44,8 @@ export function shapeText(codec: AnyCodec, open: readonly AnyCodec[] = []): stri
     case 'named':
       return shape.name
     case 'lazy': {
-      const target = shape.get()
-      const at = open.lastIndexOf(target)
-      return at >= 0 ? `up(${open.length - at})` : inner(target, [...open, target])
+      const at = open.lastIndexOf(codec)
+      return at >= 0 ? `up(${open.length - at})` : inner(shape.get(), [...open, codec])
     }
     default:
       return shape.kind

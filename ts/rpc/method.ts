@@ -140,12 +140,20 @@ export function serverStream<Q extends AnyCodec, I extends AnyCodec>(request: Q,
 }
 
 /** A request and updates, one answer. */
-export function clientStream<Q extends AnyCodec, I extends AnyCodec, A extends AnyCodec>(request: Q, item: I, answer: A): Method<Q, Many<I>, One<A>> {
+export function clientStream<Q extends AnyCodec, I extends AnyCodec, A extends AnyCodec>(
+  request: Q,
+  item: I,
+  answer: A,
+): Method<Q, Many<I>, One<A>> {
   return method(request, { updates: many(item), answers: one(answer) })
 }
 
 /** Updates and answers side by side. */
-export function bidiStream<Q extends AnyCodec, I extends AnyCodec, O extends AnyCodec>(request: Q, input: I, output: O): Method<Q, Many<I>, Many<O>> {
+export function bidiStream<Q extends AnyCodec, I extends AnyCodec, O extends AnyCodec>(
+  request: Q,
+  input: I,
+  output: O,
+): Method<Q, Many<I>, Many<O>> {
   return method(request, { updates: many(input), answers: many(output) })
 }
 

@@ -62,8 +62,9 @@ class Types {
       case 'named':
         return shape.name
       case 'lazy': {
-        const target = shape.get()
-        return this.#names.get(target) ?? this.of(target, hint)
+        // Inside itself it is known by the name that its definition is about to get.
+        this.#names.set(codec, this.#free(hint))
+        return this.of(shape.get(), hint)
       }
       case 'struct': {
         const name = this.#name(codec, hint)
@@ -86,10 +87,15 @@ class Types {
   }
 
   #name(codec: AnyCodec, hint: string): string {
-    let name = hint
-    for (let n = 2; this.#taken.has(name); n++) name = `${hint}${n}`
+    const name = this.#free(hint)
     this.#taken.add(name)
     this.#names.set(codec, name)
+    return name
+  }
+
+  #free(hint: string): string {
+    let name = hint
+    for (let n = 2; this.#taken.has(name); n++) name = `${hint}${n}`
     return name
   }
 

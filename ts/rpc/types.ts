@@ -39,20 +39,22 @@ export interface OpenCall<In, Answer> extends AsyncDisposable {
   readonly answer: Answer
   cancel(reason?: unknown): void
 }
-export type AnswerOf<A extends Channel> = A extends Many<infer C> ? AnswerStream<Infer<C>> : A extends One<infer C> ? Promise<Infer<C>> : Promise<void>
+export type AnswerOf<A extends Channel> =
+  A extends Many<infer C> ? AnswerStream<Infer<C>> : A extends One<infer C> ? Promise<Infer<C>> : Promise<void>
 export type OptionsOf<A extends Channel> = A extends None ? NotifyOptions : CallOptions
 /** One method at the client. */
-export type ClientMethod<T> = T extends Method<infer Q, infer U, infer A>
-  ? U extends Many<infer C>
-    ? {
-        (...args: [...RequestArg<Q>, updates: Source<Input<C>>, options?: OptionsOf<A>]): AnswerOf<A>
-        /** Sends updates by hand. */
-        open(...args: [...RequestArg<Q>, options?: OptionsOf<A>]): Promise<OpenCall<Input<C>, AnswerOf<A>>>
-      }
-    : U extends One<infer C>
-      ? (...args: [...RequestArg<Q>, update: Input<C> | PromiseLike<Input<C>>, options?: OptionsOf<A>]) => AnswerOf<A>
-      : (...args: [...RequestArg<Q>, options?: OptionsOf<A>]) => AnswerOf<A>
-  : never
+export type ClientMethod<T> =
+  T extends Method<infer Q, infer U, infer A>
+    ? U extends Many<infer C>
+      ? {
+          (...args: [...RequestArg<Q>, updates: Source<Input<C>>, options?: OptionsOf<A>]): AnswerOf<A>
+          /** Sends updates by hand. */
+          open(...args: [...RequestArg<Q>, options?: OptionsOf<A>]): Promise<OpenCall<Input<C>, AnswerOf<A>>>
+        }
+      : U extends One<infer C>
+        ? (...args: [...RequestArg<Q>, update: Input<C> | PromiseLike<Input<C>>, options?: OptionsOf<A>]) => AnswerOf<A>
+        : (...args: [...RequestArg<Q>, options?: OptionsOf<A>]) => AnswerOf<A>
+    : never
 /** Codes of every call: the RPC_ ones, those of dialing and of the connection. */
 export type Client<S extends Service> = { readonly [K in MethodName<S['methods']>]: ClientMethod<S['methods'][K]> } & ClientControl
 export interface ClientControl extends AsyncDisposable {
@@ -75,14 +77,13 @@ export interface CallContext {
   /** A plain object that lives as long as the connection. */
   readonly state: Record<PropertyKey, unknown>
 }
-export type UpdatesArg<U extends Channel> = U extends Many<infer C> ? [updates: AsyncIterable<Infer<C>>] : U extends One<infer C> ? [update: Promise<Infer<C>>] : []
-export type HandlerResult<A extends Channel> = A extends Many<infer C>
-  ? Source<Input<C>>
-  : A extends One<infer C>
-    ? Input<C> | PromiseLike<Input<C>>
-    : void | PromiseLike<void>
+export type UpdatesArg<U extends Channel> =
+  U extends Many<infer C> ? [updates: AsyncIterable<Infer<C>>] : U extends One<infer C> ? [update: Promise<Infer<C>>] : []
+export type HandlerResult<A extends Channel> =
+  A extends Many<infer C> ? Source<Input<C>> : A extends One<infer C> ? Input<C> | PromiseLike<Input<C>> : void | PromiseLike<void>
 /** One method at the server. A throw reaches the caller as RPC_HANDLER_FAILED, without its text. */
-export type Handler<T> = T extends Method<infer Q, infer U, infer A>
-  ? (...args: [request: Infer<Q>, ...UpdatesArg<U>, context: CallContext]) => HandlerResult<A>
-  : never
+export type Handler<T> =
+  T extends Method<infer Q, infer U, infer A>
+    ? (...args: [request: Infer<Q>, ...UpdatesArg<U>, context: CallContext]) => HandlerResult<A>
+    : never
 export type Handlers<S extends Service> = { readonly [K in MethodName<S['methods']>]: Handler<S['methods'][K]> }
