@@ -32,6 +32,7 @@ export const READ_TO_END = 8
 export const BROADCAST = 9
 export const CALL = 10
 export const ANSWER = 11
+export const OPEN = 12
 
 /** Words `op, handle, id, param, length`. */
 const OP_BYTES = 20

@@ -54,6 +54,8 @@ pub enum Job {
     Poll(Arc<Begun>),
     /// Makes a call in frames.
     Call { id: u32, call: framed::Call },
+    /// Opens a call in frames.
+    Open { id: u32, open: framed::Open },
     /// Answers a call in frames.
     Answer { waiting: Box<framed::Waiting>, param: u32, body: Bytes },
     /// Looks for frames that JavaScript waits for.
@@ -162,6 +164,7 @@ impl Core {
             Job::Pump(send) => send.connection(),
             Job::ReadToEnd { recv, .. } => recv.connection(),
             Job::Call { call, .. } => &call.connection,
+            Job::Open { open, .. } => &open.connection,
             Job::Answer { waiting, .. } => waiting.connection(),
             _ => return self.send(job),
         };
@@ -246,6 +249,10 @@ impl Core {
                 }
             }
             Job::Respond(responder, body) => responder.respond(body),
+            Job::Open { id, open } => match open.begin(id, self) {
+                Ok(event) => self.push(event),
+                Err(later) => self.spawn(id, later),
+            },
             Job::Call { id, call } => self.spawn(id, call.run(id, self.clone())),
             Job::Answer { waiting, param, body } => waiting.answer(param, body),
             Job::Frames(frames) => {

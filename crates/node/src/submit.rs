@@ -30,6 +30,7 @@ const READ_TO_END: u32 = 8;
 const BROADCAST: u32 = 9;
 const CALL: u32 = 10;
 const ANSWER: u32 = 11;
+const OPEN: u32 = 12;
 
 struct Record {
     op: u32,
@@ -143,10 +144,14 @@ impl NativeBridge {
                     self.core()?.push(Event::error(id, &gossip::topic_closed()));
                 }
             }
-            CALL => match self.table().connection(handle) {
+            CALL | OPEN => match self.table().connection(handle) {
                 Some(connection) => {
                     let connection = connection.clone();
-                    jobs.push(Job::Call { id, call: framed::Call { connection, param, body } });
+                    jobs.push(if op == CALL {
+                        Job::Call { id, call: framed::Call { connection, param, body } }
+                    } else {
+                        Job::Open { id, open: framed::Open { connection, param, body } }
+                    });
                 }
                 None => {
                     let failure =
