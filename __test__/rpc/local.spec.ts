@@ -3,9 +3,16 @@ import test from 'ava'
 import * as r from '../../ts/rpc/index.js'
 import { codeOf, failure, Journal, Tea, type TeaHandlers, teaHandlers } from './tea.js'
 
-const caught = (call: Promise<unknown>) => call.then(() => 'no error', (error: unknown) => error)
+const caught = (call: Promise<unknown>) =>
+  call.then(
+    () => 'no error',
+    (error: unknown) => error,
+  )
 
-function localTea(change: (handlers: TeaHandlers, journal: Journal) => TeaHandlers = (handlers) => handlers, options: Parameters<typeof r.local>[2] = {}) {
+function localTea(
+  change: (handlers: TeaHandlers, journal: Journal) => TeaHandlers = (handlers) => handlers,
+  options: Parameters<typeof r.local>[2] = {},
+) {
   const journal = new Journal()
   return { journal, tea: r.local(Tea, change(teaHandlers(journal), journal), options) }
 }
@@ -90,7 +97,17 @@ for (const encode of [false, true]) {
     for await (const [, n] of tea.List()) if (n === 100n) break
     await journal.until('returned')
     const broken = new Error('broken')
-    t.is(await caught(tea.SetMany((function* () { yield ['a', 'b'] as const; throw broken })())), broken)
+    t.is(
+      await caught(
+        tea.SetMany(
+          (function* () {
+            yield ['a', 'b'] as const
+            throw broken
+          })(),
+        ),
+      ),
+      broken,
+    )
     await journal.until('SetMany 1 RPC_CANCELLED')
     t.true(journal.lines.includes('returned'))
   })
