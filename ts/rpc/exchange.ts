@@ -5,6 +5,7 @@ import type { Bytes } from '../wire/bytes.js'
 import { OPEN } from '../wire/records.js'
 import { HEAD_BYTES } from './ask.js'
 import { Incoming } from './call.js'
+import { Observed } from './diagnostics.js'
 import { CANCELLED, isLost, transportError } from './errors.js'
 import type { Receiver, Sender } from './half.js'
 import { Inbound } from './inbound.js'
@@ -141,6 +142,7 @@ class NetExchange implements Exchange, Running {
     link.add(this)
     const { abortGraceMs: graceMs } = link.links.settings
     const incoming = new Incoming(plan.answers, name, 'answers')
+    const observed = Observed.start('client', name, requestBytes)
     if (plan.update === null) this.updates = null
     else {
       this.updates = new Outbound(core, handle, {
@@ -153,7 +155,8 @@ class NetExchange implements Exchange, Running {
       })
     }
     const frames = plan.update === null ? handle : handle + 1
-    this.answers = new Inbound(core, frames, plan.answer ?? unit, name, plan.answerName, incoming, () => {
+    this.answers = new Inbound(core, frames, plan.answer ?? unit, name, plan.answerName, incoming, (error) => {
+      observed?.end(error)
       this.#half()
       onEnd()
     })

@@ -6,6 +6,7 @@ import { unit } from '../wire/postcard/index.js'
 import { Writer } from '../wire/writer.js'
 import { Incoming } from './call.js'
 import type { Context } from './context.js'
+import { Observed } from './diagnostics.js'
 import { CANCELLED, DEADLINE, encodeFailure, markOf, rpcError } from './errors.js'
 import { type AnyHandlers, isThenable, report, runStreams } from './handling.js'
 import { Inbound } from './inbound.js'
@@ -38,8 +39,11 @@ export class ServerCall {
   #updates: Inbound | null = null
   #timer: NodeJS.Timeout | null = null
   #over = false
+  #error: unknown = null
+  readonly #observed: Observed | null
 
-  constructor(serving: Serving, plan: Plan, handle: number, context: Context) {
+  constructor(serving: Serving, plan: Plan, handle: number, context: Context, bytes: number) {
+    this.#observed = Observed.start('server', plan.name, bytes)
     this.#serving = serving
     this.#plan = plan
     this.#handle = handle
@@ -74,6 +78,7 @@ export class ServerCall {
 
   /** The connection is gone, or the server gives up. A code is told to the peer. */
   abort(reason: unknown, code: number | null): void {
+    this.#error = reason
     this.context.abort(reason)
     this.#end(code)
     this.#done()
@@ -167,6 +172,7 @@ export class ServerCall {
   #settled(error: unknown): void {
     const wasOver = this.#over
     if (error !== null) {
+      this.#error = error
       this.#end(markOf(error))
       // Who was cancelled may well throw for that.
       if (!wasOver && !this.context.aborted) report(this.#serving.definition, this.#serving.settings, error, this.context)
@@ -190,6 +196,7 @@ export class ServerCall {
   #done(): void {
     if (this.#over) return
     this.#over = true
+    this.#observed?.end(this.#error)
     if (this.#timer !== null) clearTimeout(this.#timer)
     this.#serving.remove(this)
   }

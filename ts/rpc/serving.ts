@@ -83,7 +83,7 @@ export class Serving implements Sink, Caller {
     }
     const { plan, request, trace } = decoded
     if (trace !== NO_TRACE) this.settings.extract?.(trace)
-    const call = new ServerCall(this, plan, handle, new Context(this, plan.name, trace, false))
+    const call = new ServerCall(this, plan, handle, new Context(this, plan.name, trace, false), payload.length)
     this.#calls.add(call)
     call.start(this.#handlers, request)
   }
