@@ -204,6 +204,33 @@ test('the least size of recursive codecs is found, and is never more than the tr
   t.is(r.struct({ a: r.f64, b: r.array(r.tuple(r.char, r.fixedBytes(3)), 4), c: r.result(r.unit, r.u8) }).minBytes, 8 + 4 * 5 + 1)
 })
 
+test('codecs that contain each other know that they are not nothing, whichever is asked first', (t) => {
+  const make = () => {
+    const First: r.Codec<unknown> = r.lazy(() => r.enumOf({ A: Second, B: r.unit }) as r.Codec<unknown>)
+    const Inner = r.struct({ first: First, also: r.unit }) as r.Codec<unknown>
+    const Second: r.Codec<unknown> = r.lazy(() => Inner)
+    return { First, Second, Inner }
+  }
+  for (const order of ['First', 'Second', 'Inner'] as const) {
+    const made = make()
+    t.is(made[order].minBytes, 1, order)
+    for (const { minBytes } of Object.values(made)) t.is(minBytes, 1, order)
+  }
+})
+
+test('the least size of parts that are shared many times over is found at once', (t) => {
+  let codec: r.AnyCodec = r.u8
+  for (let n = 0; n < 40; n++) codec = r.tuple(codec, codec)
+  t.is(codec.minBytes, 2 ** 40)
+  const many: r.Codec<unknown>[] = Array.from({ length: 40 }, (_, n) =>
+    r.lazy(
+      () => r.enumOf(Object.fromEntries(many.map((one, m) => [`v${n}_${m}`, one]).concat([['end', r.unit]] as never))) as r.Codec<unknown>,
+    ),
+  )
+  for (const one of many) t.true(one.minBytes >= 1)
+  t.throws(() => r.decode(codec, new Uint8Array(100)), { code: 'RPC_DECODE' })
+})
+
 test('brand and newtype change no byte, transform changes the form', (t) => {
   const Cup = r.brand(r.u32, 'Cup')
   t.is(Cup.name, 'Cup')

@@ -57,6 +57,10 @@ test('items of no size are 2^16 in a whole message at most', (t) => {
   // Each list alone would be few enough.
   t.throws(() => r.decode(r.seq(r.seq(r.unit)), unhex('02818002818002')), { ...more, message: `[1]: ${more.message}` })
   t.throws(() => r.decode(r.seq(r.array(r.unit, 40_000)), unhex('02')), { ...more, message: `[1]: ${more.message}` })
+  const list = new Array(40_000).fill(undefined)
+  t.throws(() => r.encode(r.seq(r.seq(r.unit)), [list, list]), { code: 'RPC_ENCODE', message: `[1][25536]: ${more.message}` })
+  t.throws(() => r.encode(r.seq(r.array(r.unit, 40_000)), [list, list]), { code: 'RPC_ENCODE', message: `[1]: ${more.message}` })
+  t.is(r.encode(r.seq(r.unit), new Array(65_536).fill(undefined)).length, 3)
   t.throws(() => r.encode(r.seq(r.unit), new Array(65_537).fill(undefined)), { code: 'RPC_ENCODE' })
   t.throws(() => r.encode(r.array(r.unit, 65_537), new Array(65_537).fill(undefined)), { code: 'RPC_ENCODE' })
 })

@@ -74,7 +74,7 @@ class Enum extends Coder<Tagged> {
     this.shape = { kind: 'enum', variants }
   }
 
-  get minBytes(): number {
+  protected least(): number {
     const sizes = this.#variants.map(({ index, coder }) => varintLength(index) + coder.minBytes)
     return sizes.length === 0 ? 1 : Math.min(...sizes)
   }
@@ -103,7 +103,6 @@ class Enum extends Coder<Tagged> {
 
 class Names extends Coder<string> {
   readonly name: string
-  readonly minBytes = 1
   readonly shape: Shape
   readonly #names: readonly string[]
   readonly #index: ReadonlyMap<string, number>
@@ -114,6 +113,10 @@ class Names extends Coder<string> {
     this.#index = new Map(names.map((name, index) => [name, index]))
     this.name = nameOf('enumOf', names)
     this.shape = { kind: 'enum', variants: Object.freeze(names.map((name) => Object.freeze([name, unit] as const))) }
+  }
+
+  protected least(): number {
+    return 1
   }
 
   write(writer: Writer, value: string): void {
@@ -143,7 +146,7 @@ class ResultCoder extends Coder<AnyResult> {
     this.shape = { kind: 'result', ok, err }
   }
 
-  get minBytes(): number {
+  protected least(): number {
     return 1 + Math.min(this.#ok.minBytes, this.#err.minBytes)
   }
 
