@@ -103,5 +103,35 @@ test('a reader of a part sees neither what is before nor what is behind', (t) =>
   t.is(reader.left, 4)
   t.is(reader.text(), 'tea')
   t.is(reader.left, 0)
-  t.throws(() => reader.byte(), { any: true })
+  const ending = (read: (reader: Reader) => unknown) =>
+    (t.throws(() => read(new Reader(Uint8Array.of(0x80, 0x80, 1, 1), 0, 2)), { any: true }) as { text?: string }).text
+  const early = 'the bytes end early'
+  t.is(
+    ending((reader) => reader.varint()),
+    early,
+  )
+  t.is(
+    ending((reader) => reader.varint32()),
+    early,
+  )
+  t.is(
+    ending((reader) => reader.varint64()),
+    early,
+  )
+  t.is(
+    ending((reader) => reader.varint128()),
+    early,
+  )
+  t.is(
+    ending((reader) => reader.view(3)),
+    early,
+  )
+  t.is(
+    ending((reader) => reader.f32()),
+    early,
+  )
+  t.is(
+    ending((reader) => reader.utf8(3)),
+    early,
+  )
 })

@@ -120,7 +120,7 @@ test('a bool is a boolean and nothing that is like one', (t) => {
 })
 
 test('text is UTF-8 both ways, short and long, and a BOM stays', (t) => {
-  for (const piece of ['', 'a', 'é', '茶', '🍵', '\ufeffa', '\ufffd', '\0']) {
+  for (const piece of ['', 'a', 'é', '茶', '🍵', '\ufeffa', '\ufffd', '\ufeff\ufffd', '\0']) {
     for (const times of [1, 7, 16, 24, 25, 47, 48, 49, 127, 128, 1_000]) {
       const text = piece.repeat(times)
       const bytes = r.encode(r.str, text)
