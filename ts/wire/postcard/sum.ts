@@ -20,12 +20,6 @@ import {
 import { unit } from './option.js'
 import { type Fields, namedParts } from './product.js'
 
-export type EnumOut<V extends Fields> = {
-  [K in keyof V]: V[K] extends { readonly unit: true } ? { tag: K } : { tag: K; value: Infer<V[K]> }
-}[keyof V]
-export type EnumIn<V extends Fields> = {
-  [K in keyof V]: V[K] extends { readonly unit: true } ? { readonly tag: K } : { readonly tag: K; readonly value: Input<V[K]> }
-}[keyof V]
 // biome-ignore lint/suspicious/noConfusingVoidType: what a unit yields
 type Ok<T> = [T] extends [void] ? { ok: true; value?: undefined; error?: undefined } : { ok: true; value: T; error?: undefined }
 // biome-ignore lint/suspicious/noConfusingVoidType: what a unit yields
@@ -185,7 +179,13 @@ class ResultCoder extends Coder<AnyResult> {
  * encode(Color, 'Green') // 01
  * ```
  */
-export function enumOf<const V extends Fields>(variants: V): Codec<EnumOut<V>, EnumIn<V>>
+export function enumOf<const V extends Fields>(
+  variants: V,
+  // Spelt out, since a name that `gaiwan/rpc` does not export could not stand in the declarations of a user's module.
+): Codec<
+  { [K in keyof V]: V[K] extends { readonly unit: true } ? { tag: K } : { tag: K; value: Infer<V[K]> } }[keyof V],
+  { [K in keyof V]: V[K] extends { readonly unit: true } ? { readonly tag: K } : { readonly tag: K; readonly value: Input<V[K]> } }[keyof V]
+>
 export function enumOf<const N extends readonly string[]>(names: N): Codec<N[number]>
 export function enumOf(of: Fields | readonly string[]): AnyCodec {
   if (!Array.isArray(of)) return codec<AnyCodec>(new Enum(namedParts(of as Fields, 'variants')) as Coder<unknown, never>)
