@@ -90,13 +90,6 @@ export class Block {
   }
 }
 
-/** A record that fills a block of its own. */
-export function singleBlock(op: number, handle: number, id: number, param: number, body: Uint8Array): Block {
-  const block = new Block(recordBytes(body.length))
-  block.append(op, handle, id, param, body)
-  return block
-}
-
 /** Walks packed datagrams: words `length`, then the bytes padded to 4. Answers views of `slab`. */
 export function unpackDatagrams(slab: Bytes, start: number, end: number): Bytes[] {
   const view = new DataView(slab.buffer)
