@@ -12,6 +12,7 @@ import { type AnyHandlers, isThenable, report, runStreams } from './handling.js'
 import { Inbound } from './inbound.js'
 import { Outbound } from './outbound.js'
 import type { Plan } from './plan.js'
+import { NO_TRACE } from './request.js'
 import type { Serving } from './serving.js'
 
 /** Bits of an ANSWER's `param` above the code that stops the request half. */
@@ -53,7 +54,17 @@ export class ServerCall {
   }
 
   start(handlers: AnyHandlers, request: unknown): void {
-    const { around } = this.#serving.settings
+    // It was ended while it waited for the handshake.
+    if (this.#over) return
+    const { around, extract } = this.#serving.settings
+    if (extract !== undefined && this.context.trace !== NO_TRACE) {
+      try {
+        extract(this.context.trace)
+      } catch (error) {
+        this.#settled(error)
+        return
+      }
+    }
     const plain = this.#plan.updates === 'none' && this.#plan.answers !== 'many'
     if (around !== undefined) {
       let ran = false
