@@ -107,7 +107,7 @@ export class Serving implements Sink, Caller {
     }
     const { plan, request, trace } = decoded
     const { bridge } = this.core
-    const early = this.settings.early && this.core.wasEarly && bridge.loose.framedEarly(handle)
+    const early = this.#connection === null || (this.settings.early && this.core.wasEarly && bridge.loose.framedEarly(handle))
     const call = new ServerCall(this, plan, handle, new Context(this, plan.name, trace, early), payload.length)
     this.#calls.add(call)
     const start = () => call.start(this.#handlers, request)

@@ -179,12 +179,11 @@ impl Core {
             Job::ReadToEnd { id, recv, max } => {
                 self.begin(id, Box::pin(answered(id, recv.read_to_end(max))));
             }
-            Job::Call { id, call } => self.begin(id, Box::pin(call.run(id, self.clone()))),
             job => self.run(job),
         }
     }
 
-    /// Starts on this thread what ends with one event.
+    /// Starts on this thread, which is the runtime's or inline, what ends with one event.
     fn begin(self: &Arc<Self>, id: u32, task: BoxFuture<'static, Event>) {
         let begun = Arc::new(Begun { id, core: self.clone(), task: Mutex::new(Some(task)) });
         self.calls().insert(id, Running::Begun(begun.clone()));
@@ -253,7 +252,8 @@ impl Core {
                 Ok(event) => self.push(event),
                 Err(later) => self.spawn(id, later),
             },
-            Job::Call { id, call } => self.spawn(id, call.run(id, self.clone())),
+            // Begun here, so that streams are opened in the order of the calls.
+            Job::Call { id, call } => self.begin(id, Box::pin(call.run(id, self.clone()))),
             Job::Answer { waiting, param, body } => waiting.answer(param, body),
             Job::Frames(frames) => {
                 if frames.poll() {
