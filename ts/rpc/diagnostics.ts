@@ -10,7 +10,7 @@ export interface CallEvent {
   readonly bytes: number
   /** Since the start, at the end. */
   readonly ms?: number
-  /** Of the failure, at the end; null for a good one. */
+  /** Of the failure, at the end; FAILED where that has none, null for a good end. */
   readonly code?: string | null
 }
 
@@ -38,7 +38,7 @@ export class Observed {
   }
 
   end(error: unknown): void {
-    const code = error === null ? null : String((error as { code?: unknown } | undefined)?.code ?? 'ABORTED')
+    const code = error === null ? null : String((error as { code?: unknown } | undefined)?.code ?? 'FAILED')
     const ms = performance.now() - this.#started
     calls.publish({ phase: 'end', side: this.#side, method: this.#method, bytes: this.#bytes, ms, code } satisfies CallEvent)
   }

@@ -33,7 +33,9 @@ export async function openExchange(links: Links, plan: Plan, request: Bytes, sig
   for (let attempt = 1; ; attempt++) {
     let link: Link
     try {
-      link = await raced(links.pick(), signal)
+      const picked = links.pick()
+      // Without a wait where there is a connection: calls leave in the order in which they are made.
+      link = picked instanceof Promise ? await raced(picked, signal) : picked
     } catch (error) {
       throw signal.aborted ? error : transportError(error, plan.name)
     }
@@ -183,9 +185,8 @@ class NetExchange implements Exchange, Running {
 }
 
 /** The result of `work`, or the reason of the signal. */
-export function raced<T>(work: T | Promise<T>, signal: AbortSignal): T | Promise<T> {
+function raced<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   if (signal.aborted) return Promise.reject(signal.reason)
-  if (!(work instanceof Promise)) return work
   return new Promise((resolve, reject) => {
     const abort = () => reject(signal.reason)
     signal.addEventListener('abort', abort)

@@ -67,7 +67,7 @@ const LIMITS = ['maxRequestBytes', 'maxUpdateBytes', 'maxAnswerBytes'] as const
 
 let traits: (method: MethodDefinition) => Traits
 
-/** @internal */
+/** What the makers of methods make. */
 export class MethodDefinition implements Method {
   readonly request: AnyCodec
   readonly updates: Channel
