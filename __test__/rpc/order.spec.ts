@@ -23,7 +23,7 @@ test.serial('handlers start in the order of the calls, whatever their patterns',
       return n
     },
   })
-  const mixed = r.client(Mixed, dialer, server.addr, ALPN)
+  const mixed = r.client(Mixed, dialer, server.addr, ALPN, { drainMs: 0 })
   await mixed.Ask(0)
   const expected = ['Ask 0']
   const calls: Promise<unknown>[] = []
