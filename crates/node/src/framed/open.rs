@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use gaiwan_endpoint::{Failure, framed::FrameReader};
+use gaiwan_endpoint::{BoxFuture, Failure, framed::FrameReader};
 use napi_derive::napi;
 use quinn::{RecvStream, SendStream};
 
@@ -18,7 +18,6 @@ use crate::{
     bridge::NativeBridge,
     connection::Held,
     core::Core,
-    error::to_js,
     queue::{Aux, Event},
     send::SendHalf,
     table::Object,
@@ -88,11 +87,7 @@ pub struct Open {
 impl Open {
     /// At once if the peer has given credit, so that calls keep their order; else the future that waits for it. OK has
     /// the receiving half if the request was all there is to send, else both.
-    pub fn begin(
-        mut self,
-        id: u32,
-        core: &Arc<Core>,
-    ) -> Result<Event, impl Future<Output = Event> + Send + use<>> {
+    pub fn begin(mut self, id: u32, core: &Arc<Core>) -> Result<Event, BoxFuture<'static, Event>> {
         let (priority, _) = take_head(&mut self.body);
         let opening = Opening {
             request: self.body,
@@ -104,12 +99,12 @@ impl Open {
         match held.quinn().open_bi().now_or_never() {
             Some(Ok(streams)) => Ok(opening.opened(id, &core, &held, streams)),
             Some(Err(error)) => Ok(Event::error(id, &Failure::connection(&error))),
-            None => Err(async move {
+            None => Err(Box::pin(async move {
                 match held.quinn().open_bi().await {
                     Ok(streams) => opening.opened(id, &core, &held, streams),
                     Err(error) => Event::error(id, &Failure::connection(&error)),
                 }
-            }),
+            })),
         }
     }
 }
