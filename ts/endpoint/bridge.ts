@@ -18,7 +18,6 @@ import {
   RELEASE,
   recordBytes,
   SLAB_LEFT,
-  singleBlock,
 } from '../wire/records.js'
 import { Call, type CallOptions, type Sink } from './call.js'
 import { ConnectionLease, type Lease } from './lease.js'
@@ -98,6 +97,11 @@ export class Bridge {
   /** Records of `id` go to `sink` from now on. */
   listen(id: number, sink: Sink): void {
     this.#sinks.set(id, sink)
+  }
+
+  /** Whether records of `id` may still come. */
+  isListened(id: number): boolean {
+    return this.#sinks.has(id)
   }
 
   /** Records of `id` are ignored from now on. */
@@ -183,9 +187,7 @@ export class Bridge {
     if (most > block.room) {
       this.flush()
       if (most > BLOCK_BYTES) {
-        const bytes = typeof body === 'string' ? utf8(body) : body
-        const single = singleBlock(op, handle, id, param, bytes)
-        this.#native.submit(single.bytes, single.used)
+        this.#native.submitLarge(op, handle, id, param, typeof body === 'string' ? utf8(body) : body)
         return
       }
     }
