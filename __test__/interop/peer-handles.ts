@@ -50,6 +50,11 @@ export class PeerEndpoint {
     this.address = facts.address
   }
 
+  /** What commands call it. */
+  get handle(): number {
+    return this.#endpoint
+  }
+
   /** What others need to dial it. */
   get addr(): { id: string; addresses: string[] } {
     return { id: this.id, addresses: [this.address] }
@@ -139,6 +144,11 @@ export class PeerConnection {
     this.attempted = facts.attempted ?? false
     this.remoteId = facts.remoteId ?? null
     this.alpn = facts.alpn ?? null
+  }
+
+  /** What commands call it. */
+  get handle(): number {
+    return this.#connection
   }
 
   /** Waits for the handshake of an early connection; `accepted` is null at the acceptor. */

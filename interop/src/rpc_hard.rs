@@ -102,7 +102,7 @@ pub enum HardProtocol {
     Gather(Gather),
     #[rpc(rx = mpsc::Receiver<Hard>, tx = mpsc::Sender<Option<Hard>>)]
     Mirror(Mirror),
-    #[rpc]
+    #[rpc()]
     Tell(Tell),
     #[rpc(rx = mpsc::Receiver<Hard>)]
     Pour(Pour),

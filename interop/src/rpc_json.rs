@@ -68,7 +68,9 @@ enum Form {
 
 /// `[u8; 4]` with the attribute `serde_bytes`, which puts a count before it on the wire; hex in JSON.
 pub mod counted {
-    use super::{Deserialize, Deserializer, Error, HEXLOWER, Serializer};
+    use serde::de::Error as _;
+
+    use super::{Deserialize, Deserializer, HEXLOWER, Serializer};
 
     pub fn serialize<S: Serializer>(bytes: &[u8; 4], target: S) -> Result<S::Ok, S::Error> {
         if target.is_human_readable() {
@@ -89,7 +91,9 @@ pub mod counted {
 
 /// `[u8; 4]` as it is, four bytes without a count; hex in JSON.
 pub mod raw {
-    use super::{Deserialize, Deserializer, Error, HEXLOWER, Serialize, Serializer};
+    use serde::de::Error as _;
+
+    use super::{Deserialize, Deserializer, HEXLOWER, Serialize, Serializer};
 
     pub fn serialize<S: Serializer>(bytes: &[u8; 4], target: S) -> Result<S::Ok, S::Error> {
         if target.is_human_readable() {

@@ -74,7 +74,7 @@ macro_rules! tea {
             SetMany(SetMany),
             #[rpc(rx = mpsc::Receiver<Big<i64>>, tx = mpsc::Sender<Big<i64>>)]
             Sum(Sum),
-            #[rpc]
+            #[rpc()]
             Log(Log),
             #[rpc(tx = oneshot::Sender<Result<Big<u64>, String>>)]
             Div(Div),

@@ -67,7 +67,7 @@ pub enum StorageProtocol {
     SetMany(SetMany),
     #[rpc(rx = mpsc::Receiver<String>, tx = mpsc::Sender<Option<String>>)]
     Lookup(Lookup),
-    #[rpc]
+    #[rpc()]
     Clear(Clear),
 }
 
