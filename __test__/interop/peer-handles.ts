@@ -277,6 +277,16 @@ export class PeerRecv {
     return text
   }
 
+  /** All that is left. */
+  async readBytes(): Promise<Uint8Array> {
+    const parts: Uint8Array[] = []
+    for (;;) {
+      const hex = await this.#peer.call<string | null>('read', { recv: this.#recv, maxBytes: 65_536 })
+      if (hex === null) return Buffer.concat(parts)
+      parts.push(Buffer.from(hex, 'hex'))
+    }
+  }
+
   /** Count and hash of all that is left. */
   readToEnd(): Promise<Tally> {
     return this.#peer.call('readToEnd', { recv: this.#recv })

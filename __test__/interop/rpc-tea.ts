@@ -1,6 +1,6 @@
 // The service of `vectors/rpc.json` in TypeScript, and handlers that note what they saw.
 import type { ExecutionContext } from 'ava'
-import { Endpoint, Router } from '../../ts/index.js'
+import { Endpoint, GaiwanError, Router } from '../../ts/index.js'
 import * as r from '../../ts/rpc/index.js'
 import { Peer } from './peer.js'
 import type { PeerConnection } from './peer-handles.js'
@@ -107,7 +107,10 @@ export function handlers(notes: Notes): r.Handlers<typeof Tea> {
       signal.addEventListener('abort', () => notes.add('Sum aborted'))
       let total = start
       try {
-        for await (const term of updates) yield (total += term)
+        for await (const term of updates) {
+          total += term
+          yield total
+        }
         notes.add('Sum end')
       } finally {
         notes.add('Sum left')
@@ -152,6 +155,13 @@ export function handlers(notes: Notes): r.Handlers<typeof Tea> {
       throw new Error('no update came')
     },
   }
+}
+
+/** Runs `call`, which must fail here, as a call; how it failed. */
+export async function ourFault(t: Test, call: Promise<unknown>): Promise<{ code: string; method: string }> {
+  const error = await t.throwsAsync(call, { instanceOf: GaiwanError })
+  if (!(error instanceof r.RpcError)) throw new Error(`${error} is not an RpcError`)
+  return { code: error.code, method: error.method }
 }
 
 /** An endpoint of ours on a free port of 127.0.0.1 that closes with the test. */
