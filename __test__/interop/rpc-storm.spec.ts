@@ -7,7 +7,7 @@ import { rustCalls, rustServes, SPAN_ALPN, SpanTea, TEA_ALPN, Tea } from './rpc-
 type Test = ExecutionContext<unknown>
 type TeaClient = r.Client<typeof Tea>
 
-const CALLS = Number(process.env.GAIWAN_RPC_CALLS ?? 2_000)
+const CALLS = Number(process.env.GAIWAN_RPC_CALLS ?? 10_000)
 const PARALLEL = 40
 const CANCEL_PERCENT = 30
 /** What QUIC stacks grant by default: that many streams at once, and no more. */
