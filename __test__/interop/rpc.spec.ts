@@ -162,7 +162,10 @@ test('a single update reaches Rust, and us', async (t) => {
 
 test('an answer that Rust gives before we are done is ours, and the source of updates is left', async (t) => {
   const { tea } = await callsRust(t)
-  let left = false
+  let leave = () => {}
+  const left = new Promise<void>((resolve) => {
+    leave = resolve
+  })
   async function* endless(): AsyncGenerator<bigint> {
     try {
       for (let n = 5n; ; n++) {
@@ -170,11 +173,11 @@ test('an answer that Rust gives before we are done is ours, and the source of up
         yield n
       }
     } finally {
-      left = true
+      leave()
     }
   }
   t.is(await tea.First(endless()), 5n)
-  t.true(left)
+  await left
 })
 
 test('in span mode we call Rust, with and without a trace', async (t) => {
