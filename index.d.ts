@@ -187,6 +187,40 @@ export declare class NativeBridge {
   closeEndpoint(call: number, endpoint: number): void
   /** Answers a hook's question; a second answer is ignored. */
   verdict(token: number, ok: boolean, code: bigint, reason: string): void
+  /**
+   * ITEM aux a request's handle, body its payload; END, FAILED as for `accept_streams`. How many requests may wait
+   * undrained is bounded by the streams that the peer was granted.
+   */
+  framedAccept(connection: number, sub: number, limits: NativeFramedLimits): void
+  /**
+   * Whole frames at hand, prefixes included, up to 64 KiB or one that is larger, into `target`: how many bytes. More
+   * than `target` has: nothing was taken, come again with so much. 0: the end. -1: nothing yet, one OK on `call`. -2: it
+   * ended inside a frame. -3: a prefix is no length. -4: a frame is above the limit, the peer was stopped with code
+   * 1. -16 - n: it ended with an abort mark of code n. Throws what a read throws.
+   */
+  readFrames(frames: number, target: Uint8Array, call: number): number
+  /**
+   * Opens a stream and writes `request` on it, and the end if `finish`. The handle: of the receiving half if
+   * `finish`, else of the sending half, and the receiving half is one more. 0 if it must wait for credit: then OK on
+   * `call` has it. Answers in frames of at most `max_bytes`.
+   */
+  framedOpen(connection: number, call: number, priority: number, finish: boolean, maxBytes: number, request: Uint8Array): number
+  /**
+   * Ends a sending half with an abort mark behind what was written. If that has not left within `grace_ms` it is
+   * reset with code 0, and if not even the first `whole` bytes have, the connection is tainted. Uses the handle up.
+   */
+  framedAbort(send: number, code: number, graceMs: number, whole: number): void
+  /** Whether new requests had better take another connection. */
+  framedTainted(connection: number): boolean
+  /**
+   * Makes two handles of a request's: the sending half is answered, the receiving half, in frames of at most
+   * `max_bytes`, is one more. The handle of the request is used up.
+   */
+  framedSplit(waiting: number, maxBytes: number): number
+  /** OK once the peer stopped the answer half of a request: aux 1 and the code; aux 0: it was answered before that. */
+  framedWatch(call: number, waiting: number): void
+  /** Whether a request came before the handshake was done. */
+  framedEarly(waiting: number): boolean
   /** The answer about who may connect; a second one is ignored. */
   gossipAccepted(token: number, yes: boolean): void
   /** The connection that was asked for, or null, a code and why there is none. The connection stays open without its handle. */
@@ -459,6 +493,20 @@ export interface NativeExportOptions {
   verify: boolean
   /** The subscription that hears of progress, 0 for none. */
   progress: number
+}
+
+/** What one connection may ask of a server. */
+export interface NativeFramedLimits {
+  /** Of one request's payload. */
+  maxBytes: number
+  /** Of all requests that are not whole. */
+  maxPendingBytes: number
+  /** Milliseconds. */
+  headOfLineMs: number
+  /** Milliseconds. */
+  requestTimeoutMs: number
+  /** Then the connection is closed with code 2. */
+  maxBad: number
 }
 
 /** Settings of an instance; what is null has its default. Durations are milliseconds. */

@@ -233,8 +233,23 @@ export class GaiwanError<Code extends ErrorCode = ErrorCode> extends Error {
   }
 }
 Object.defineProperty(GaiwanError.prototype, BRAND, { value: true })
+// Instances are also those of another copy of this module, and a `RangeError` with a code; subclasses have the usual rule.
+Object.defineProperty(GaiwanError, Symbol.hasInstance, {
+  value(this: unknown, error: unknown): boolean {
+    return this === GaiwanError ? GaiwanError.is(error) : Function.prototype[Symbol.hasInstance].call(this as typeof GaiwanError, error)
+  },
+})
 // On the prototype, so that it is no own property that `inspect` would print.
 Object.defineProperty(GaiwanError.prototype, 'name', { value: 'GaiwanError', configurable: true, writable: true })
+
+/**
+ * A `RangeError` with a code, for numbers inside a value that is encoded: `GaiwanError.is` knows it, as `instanceof` does.
+ *
+ * @internal
+ */
+export function codedRangeError(code: ErrorCode, message: string): RangeError & { readonly code: ErrorCode } {
+  return Object.defineProperty(Object.assign(new RangeError(message), { code }), BRAND, { value: true })
+}
 
 /** The largest code of an application: 2^62 - 1 (RFC 9000, section 16). */
 const MAX_CODE = (1n << 62n) - 1n

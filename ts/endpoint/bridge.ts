@@ -100,6 +100,11 @@ export class Bridge {
     this.#sinks.set(id, sink)
   }
 
+  /** Whether records of `id` may still come. */
+  isListened(id: number): boolean {
+    return this.#sinks.has(id)
+  }
+
   /** Records of `id` are ignored from now on. */
   forget(id: number): void {
     this.#sinks.delete(id)

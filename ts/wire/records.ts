@@ -30,6 +30,8 @@ export const DATAGRAM = 6
 export const RELEASE = 7
 export const READ_TO_END = 8
 export const BROADCAST = 9
+export const CALL = 10
+export const ANSWER = 11
 
 /** Words `op, handle, id, param, length`. */
 const OP_BYTES = 20

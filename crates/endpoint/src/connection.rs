@@ -2,7 +2,10 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, Mutex, OnceLock},
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 use bytes::Bytes;
@@ -63,6 +66,8 @@ struct Shared {
     /// Its place among the open connections, given back by whatever ends it first: who closes and dials again must
     /// not meet a limit that a task has yet to lower.
     place: Arc<Mutex<Option<Gauge>>>,
+    /// A request was given up half-sent, which a serial peer may wait for.
+    tainted: AtomicBool,
 }
 
 impl Drop for Shared {
@@ -121,6 +126,7 @@ impl Connection {
             early,
             closed: OnceLock::new(),
             place: Arc::default(),
+            tainted: AtomicBool::new(false),
         }))
     }
 
@@ -178,6 +184,16 @@ impl Connection {
     /// runtime is at the connection right now. Inside a tokio runtime only, and nothing may wait meanwhile.
     pub fn inline(&self) -> Option<Inline<'_>> {
         self.0.driver.inline()
+    }
+
+    /// Notes that a stream was given up with half a request in it: new requests had better take another connection.
+    pub fn taint(&self) {
+        self.0.tainted.store(true, Relaxed);
+    }
+
+    /// Whether [`Connection::taint`] was called.
+    pub fn is_tainted(&self) -> bool {
+        self.0.tainted.load(Relaxed)
     }
 
     /// Who dialed.

@@ -13,6 +13,7 @@ mod driver;
 mod early;
 mod endpoint;
 mod failure;
+pub mod framed;
 mod incoming;
 mod local;
 mod metrics;

@@ -104,6 +104,7 @@ pub(crate) fn release(object: Object) {
         Object::Incoming { incoming, .. } => incoming.refuse(),
         Object::Send(send) => send.release(),
         Object::Blobs(piece) => piece.release(),
+        Object::Framed(piece) => piece.release(),
         // Dropping these says all there is to say.
         Object::Accepting(_)
         | Object::Connection(_)

@@ -24,6 +24,7 @@ use tokio::{
 use crate::{
     bridge::release,
     connection::Held,
+    framed::{self, Frames},
     queue::{Aux, Event, Queue},
     recv::RecvHalf,
     request::{self, Responder},
@@ -51,6 +52,12 @@ pub enum Job {
     Tell(Event),
     /// Polls what began on the JavaScript thread.
     Poll(Arc<Begun>),
+    /// Makes a call in frames.
+    Call { id: u32, call: framed::Call },
+    /// Answers a call in frames.
+    Answer { waiting: Box<framed::Waiting>, param: u32, body: Bytes },
+    /// Looks for frames that JavaScript waits for.
+    Frames(Arc<Frames>),
     /// Answers a request.
     Respond(Responder, Bytes),
     /// Reads a stream to its end.
@@ -154,6 +161,8 @@ impl Core {
             Job::Respond(responder, _) => responder.connection(),
             Job::Pump(send) => send.connection(),
             Job::ReadToEnd { recv, .. } => recv.connection(),
+            Job::Call { call, .. } => &call.connection,
+            Job::Answer { waiting, .. } => waiting.connection(),
             _ => return self.send(job),
         };
         let held = held.clone();
@@ -162,21 +171,19 @@ impl Core {
         self.spin.extend();
         match job {
             Job::Request { id, connection, max, body } => {
-                self.begin(id, request::request(connection, max, body));
+                self.begin(id, Box::pin(answered(id, request::request(connection, max, body))));
             }
-            Job::ReadToEnd { id, recv, max } => self.begin(id, recv.read_to_end(max)),
+            Job::ReadToEnd { id, recv, max } => {
+                self.begin(id, Box::pin(answered(id, recv.read_to_end(max))));
+            }
+            Job::Call { id, call } => self.begin(id, Box::pin(call.run(id, self.clone()))),
             job => self.run(job),
         }
     }
 
-    /// Starts on this thread what ends with bytes.
-    fn begin(
-        self: &Arc<Self>,
-        id: u32,
-        task: impl Future<Output = Result<Bytes, Failure>> + Send + 'static,
-    ) {
-        let task = Mutex::new(Some(Box::pin(answered(id, task)) as BoxFuture<'static, Event>));
-        let begun = Arc::new(Begun { id, core: self.clone(), task });
+    /// Starts on this thread what ends with one event.
+    fn begin(self: &Arc<Self>, id: u32, task: BoxFuture<'static, Event>) {
+        let begun = Arc::new(Begun { id, core: self.clone(), task: Mutex::new(Some(task)) });
         self.calls().insert(id, Running::Begun(begun.clone()));
         begun.poll();
     }
@@ -239,6 +246,13 @@ impl Core {
                 }
             }
             Job::Respond(responder, body) => responder.respond(body),
+            Job::Call { id, call } => self.spawn(id, call.run(id, self.clone())),
+            Job::Answer { waiting, param, body } => waiting.answer(param, body),
+            Job::Frames(frames) => {
+                if frames.poll() {
+                    self.look();
+                }
+            }
             Job::Cancel(id) => {
                 let running = self.calls().remove(&id);
                 if let Some(running) = running {

@@ -15,6 +15,7 @@ mod core;
 mod datagram;
 mod endpoint;
 mod error;
+mod framed;
 mod gossip;
 mod incoming;
 mod key;

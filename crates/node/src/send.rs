@@ -37,6 +37,8 @@ struct Fill {
     finish: bool,
     /// Nothing more is sent: finished for QUIC, reset, or failed.
     over: bool,
+    /// Bytes that QUIC has taken.
+    sent: u64,
     failure: Option<Failure>,
     /// The call that waits for half the mark.
     waiting: Option<u32>,
@@ -66,6 +68,7 @@ pub struct SendHalf {
     fill: Mutex<Fill>,
     stream: Mutex<quinn::SendStream>,
     scheduled: AtomicBool,
+    mark: usize,
     /// Kept apart so that asking takes no lock.
     id: u64,
     /// Keeps the connection open while the stream lives.
@@ -76,7 +79,18 @@ pub struct SendHalf {
 impl SendHalf {
     /// Takes a stream over.
     pub fn new(core: &Arc<Core>, connection: &Arc<Held>, stream: quinn::SendStream) -> Arc<Self> {
+        Self::with_mark(core, connection, stream, MARK)
+    }
+
+    /// As `new`; above `mark` bytes in the queue a writer waits.
+    pub fn with_mark(
+        core: &Arc<Core>,
+        connection: &Arc<Held>,
+        stream: quinn::SendStream,
+        mark: usize,
+    ) -> Arc<Self> {
         Arc::new(Self {
+            mark,
             fill: Mutex::default(),
             id: VarInt::from(stream.id()).into_inner(),
             stream: Mutex::new(stream),
@@ -112,7 +126,7 @@ impl SendHalf {
         if !bytes.is_empty() {
             fill.chunks.push_back(bytes);
         }
-        Ok(fill.bytes > MARK)
+        Ok(fill.bytes > self.mark)
     }
 
     /// Marks the end. A stream that the peer stopped finishes without an error.
@@ -175,8 +189,9 @@ impl SendHalf {
             match polled {
                 Poll::Ready(Ok(written)) => {
                     fill.bytes = fill.bytes.saturating_sub(written.bytes);
+                    fill.sent += written.bytes as u64;
                     give_back(&mut fill, &mut batch[written.chunks..count]);
-                    if fill.bytes <= MARK / 2
+                    if fill.bytes <= self.mark / 2
                         && let Some(call) = fill.waiting.take()
                     {
                         self.core.push(Event::done(call));
@@ -214,7 +229,7 @@ impl SendHalf {
         let mut fill = self.fill();
         if let Some(failure) = &fill.failure {
             self.core.push(Event::error(call, failure));
-        } else if fill.over || fill.bytes <= MARK / 2 {
+        } else if fill.over || fill.bytes <= self.mark / 2 {
             self.core.push(Event::done(call));
         } else if let Some(earlier) = fill.waiting.replace(call) {
             // One writer waits at a time; an earlier one was given up.
@@ -258,6 +273,16 @@ impl SendHalf {
             fill.finish && fill.over && fill.failure.is_none()
         };
         over && matches!(self.stopped().now_or_never(), Some(Ok(None)))
+    }
+
+    /// Whether nothing is left to be handed to QUIC.
+    pub fn is_over(&self) -> bool {
+        self.fill().over
+    }
+
+    /// Bytes that QUIC has taken.
+    pub fn sent(&self) -> u64 {
+        self.fill().sent
     }
 
     /// Higher goes first.

@@ -10,7 +10,7 @@ use napi_derive::napi;
 use crate::{
     bridge::{NativeBridge, release},
     core::Job,
-    gossip,
+    framed, gossip,
     queue::Event,
     send::SendHalf,
     table::Object,
@@ -28,6 +28,8 @@ const DATAGRAM: u32 = 6;
 const RELEASE: u32 = 7;
 const READ_TO_END: u32 = 8;
 const BROADCAST: u32 = 9;
+const CALL: u32 = 10;
+const ANSWER: u32 = 11;
 
 struct Record {
     op: u32,
@@ -139,6 +141,22 @@ impl NativeBridge {
                 };
                 if sent.is_none() {
                     self.core()?.push(Event::error(id, &gossip::topic_closed()));
+                }
+            }
+            CALL => match self.table().connection(handle) {
+                Some(connection) => {
+                    let connection = connection.clone();
+                    jobs.push(Job::Call { id, call: framed::Call { connection, param, body } });
+                }
+                None => {
+                    let failure =
+                        Failure::new(ErrorCode::LocallyClosed, "the connection was released");
+                    self.core()?.push(Event::error(id, &failure));
+                }
+            },
+            ANSWER => {
+                if let Some(waiting) = self.table_mut().take_waiting(handle) {
+                    jobs.push(Job::Answer { waiting, param, body });
                 }
             }
             RELEASE => {

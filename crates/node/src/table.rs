@@ -10,7 +10,8 @@ use gaiwan_endpoint::{Accepting, Endpoint, Incoming, Router, Verdict};
 use tokio::sync::oneshot;
 
 use crate::{
-    blobs::Piece, connection::Held, gossip, recv::RecvHalf, request::Responder, send::SendHalf,
+    blobs::Piece, connection::Held, framed, gossip, recv::RecvHalf, request::Responder,
+    send::SendHalf,
 };
 
 /// What a handle can stand for.
@@ -39,6 +40,8 @@ pub enum Object {
     Blobs(Piece),
     /// Something of gossip.
     Gossip(gossip::Piece),
+    /// Something of frames.
+    Framed(framed::Piece),
 }
 
 /// Handles are counted up, so the number is its own hash.
@@ -176,6 +179,25 @@ impl Table {
         match self.objects.get(&handle)? {
             Object::Gossip(piece) => Some(piece),
             _ => None,
+        }
+    }
+
+    /// What of frames a handle stands for.
+    pub fn framed(&self, handle: u32) -> Option<&framed::Piece> {
+        match self.objects.get(&handle)? {
+            Object::Framed(piece) => Some(piece),
+            _ => None,
+        }
+    }
+
+    /// Takes a request out that waits for its answer in a frame.
+    pub fn take_waiting(&mut self, handle: u32) -> Option<Box<framed::Waiting>> {
+        match self.objects.remove(&handle)? {
+            Object::Framed(framed::Piece::Waiting(waiting)) => Some(waiting),
+            other => {
+                self.objects.insert(handle, other);
+                None
+            }
         }
     }
 

@@ -1,0 +1,192 @@
+// A call at the client that is more than one request and one answer: two halves, opened in one step.
+import type { Sink } from '../endpoint/call.js'
+import { fromThrown, type GaiwanError } from '../errors.js'
+import type { Bytes } from '../wire/bytes.js'
+import { Incoming } from './call.js'
+import { CANCELLED, isLost, transportError } from './errors.js'
+import type { Receiver, Sender } from './half.js'
+import { Inbound } from './inbound.js'
+import type { Link, Links, Running } from './links.js'
+import { Outbound } from './outbound.js'
+import type { Plan } from './plan.js'
+import { unit } from '../wire/postcard/index.js'
+
+/** An open call as the client sees it. */
+export interface Exchange {
+  /** Null where there are no updates. */
+  readonly updates: Sender | null
+  readonly answers: Receiver
+  /** Both halves are given up; answers that are awaited reject with the reason. */
+  cancel(reason: unknown): void
+  /** The call was without a sign of life for its whole time: new ones take another connection. */
+  suspect(): void
+}
+
+/** Opens a stream, once more on a new connection if that fails. `request` is a frame. */
+export async function openExchange(
+  links: Links,
+  plan: Plan,
+  request: Bytes,
+  priority: number,
+  signal: AbortSignal,
+  onEnd: () => void,
+): Promise<Exchange> {
+  for (let attempt = 1; ; attempt++) {
+    let link: Link
+    try {
+      link = await raced(links.pick(), signal)
+    } catch (error) {
+      throw signal.aborted ? error : transportError(error, plan.name)
+    }
+    try {
+      return await new Opening(link, plan, request, priority, signal, onEnd).opened
+    } catch (error) {
+      if (signal.aborted) throw error
+      if (isLost(error)) link.retire()
+      if (!isLost(error) || attempt > 1 || links.fixed) throw transportError(error, plan.name)
+    }
+  }
+}
+
+/** Waits for the credit of the peer. */
+class Opening implements Sink, Running {
+  readonly opened: Promise<Exchange>
+  readonly #link: Link
+  readonly #plan: Plan
+  readonly #request: Bytes
+  readonly #signal: AbortSignal
+  readonly #onEnd: () => void
+  #resolve!: (exchange: Exchange) => void
+  #reject!: (reason: unknown) => void
+  #call = 0
+  #over = false
+
+  constructor(link: Link, plan: Plan, request: Bytes, priority: number, signal: AbortSignal, onEnd: () => void) {
+    this.#link = link
+    this.#plan = plan
+    this.#request = request
+    this.#signal = signal
+    this.#onEnd = onEnd
+    this.opened = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+    link.add(this)
+    this.#open(priority)
+  }
+
+  take(handle: number): void {
+    this.#done()
+    const exchange = new NetExchange(this.#link, this.#plan, handle, this.#request.length, this.#onEnd)
+    // It was given up while its stream came: the request goes out all the same.
+    if (this.#over) exchange.cancel(this.#signal.reason)
+    else this.#resolve(exchange)
+  }
+
+  end(error: GaiwanError | null): void {
+    this.#done()
+    this.#reject(error)
+  }
+
+  /** The signal's event. */
+  handleEvent(): void {
+    this.cancel(this.#signal.reason)
+  }
+
+  cancel(reason: unknown): void {
+    const { bridge } = this.#link.core
+    this.#over = true
+    const call = this.#call
+    bridge.direct.cancel(call)
+    // What was opened before the core heard of it still comes; if nothing does, nobody listens after a while.
+    setTimeout(() => bridge.forget(call), 1_000).unref()
+    this.#done()
+    this.#reject(reason)
+  }
+
+  #open(priority: number): void {
+    const { core } = this.#link
+    const { bridge } = core
+    const { updates, maxAnswerBytes } = this.#plan
+    const call = bridge.nextId()
+    try {
+      const handle = bridge.loose.framedOpen(core.handle, call, priority, updates === 'none', maxAnswerBytes, this.#request)
+      if (handle !== 0) {
+        this.take(handle)
+        return
+      }
+    } catch (error) {
+      this.end(fromThrown(error))
+      return
+    }
+    this.#call = call
+    bridge.listen(call, this)
+    this.#signal.addEventListener('abort', this)
+  }
+
+  #done(): void {
+    this.#signal.removeEventListener('abort', this)
+    this.#link.remove(this)
+  }
+}
+
+class NetExchange implements Exchange, Running {
+  readonly updates: Outbound | null
+  readonly answers: Inbound
+  readonly #link: Link
+
+  constructor(link: Link, plan: Plan, handle: number, requestBytes: number, onEnd: () => void) {
+    const { core } = link
+    const { name } = plan
+    this.#link = link
+    link.add(this)
+    const { abortGraceMs: graceMs } = link.links.settings
+    const incoming = new Incoming(plan.answers, name, 'answers')
+    if (plan.update === null) this.updates = null
+    else {
+      this.updates = new Outbound(core, handle, {
+        codec: plan.update,
+        max: plan.maxUpdateBytes,
+        method: name,
+        where: plan.updateName,
+        graceMs,
+        requestBytes,
+      })
+    }
+    const frames = plan.update === null ? handle : handle + 1
+    this.answers = new Inbound(core, frames, plan.answer ?? unit, name, plan.answerName, incoming, () => {
+      this.#half()
+      onEnd()
+    })
+    if (plan.answers === 'none') this.answers.close()
+  }
+
+  cancel(reason: unknown): void {
+    this.updates?.abort(CANCELLED)
+    this.answers.fail(reason)
+    this.#link.doubt()
+    this.#link.remove(this)
+  }
+
+  suspect(): void {
+    this.#link.retire()
+  }
+
+  /** The answers are over; updates that are still to be sent keep the call running until their end. */
+  #half(): void {
+    const { updates } = this
+    if (updates === null || !updates.state.open) this.#link.remove(this)
+    else updates.onOver = () => this.#link.remove(this)
+  }
+}
+
+/** The result of `work`, or the reason of the signal. */
+export function raced<T>(work: T | Promise<T>, signal: AbortSignal): T | Promise<T> {
+  if (signal.aborted) return Promise.reject(signal.reason)
+  if (!(work instanceof Promise)) return work
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason)
+    signal.addEventListener('abort', abort)
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+  })
+}
