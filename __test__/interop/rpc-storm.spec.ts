@@ -10,8 +10,8 @@ type TeaClient = r.Client<typeof Tea>
 const CALLS = Number(process.env.GAIWAN_RPC_CALLS ?? 10_000)
 const PARALLEL = 40
 const CANCEL_PERCENT = 30
-/** What QUIC stacks grant by default: that many streams at once, and no more. */
-const CREDIT = 100
+/** Streams at once: both stacks grant 100, of which an eighth may be on its way back (`quinn-proto`, `streams/state.rs`). */
+const CREDIT = 100 - 13
 
 /** xorshift32: the same calls for the same seed. */
 function dice(seed: number): (bound: number) => number {
@@ -144,7 +144,7 @@ for (const spans of [false, true]) {
     const title = spans ? `${pattern.method} in span mode` : pattern.method
 
     test(`${title}: ${CALLS} calls from us to Rust over one connection`, async (t) => {
-      t.timeout(300_000)
+      t.timeout(200_000)
       const { server, endpoint } = await rustServes(t)
       const connection = await endpoint.connect(server.addr, spans ? SPAN_ALPN : TEA_ALPN)
       const tea = spans ? r.client(SpanTea, connection) : r.client(Tea, connection)
@@ -154,7 +154,7 @@ for (const spans of [false, true]) {
     })
 
     test(`${title}: ${CALLS} calls from Rust to us over one connection`, async (t) => {
-      t.timeout(300_000)
+      t.timeout(200_000)
       const { rust } = await rustCalls(t, spans ? { service: 'span' } : {})
       const { method } = pattern
       const tally = await rust.storm({ method, calls: CALLS, parallel: PARALLEL, cancelPercent: CANCEL_PERCENT, seed: 1 })
@@ -170,7 +170,7 @@ for (const spans of [false, true]) {
 }
 
 test('ten thousand calls at once go to Rust, and all are answered', async (t) => {
-  t.timeout(300_000)
+  t.timeout(200_000)
   const { server, endpoint } = await rustServes(t)
   const tea = r.client(Tea, endpoint, server.addr, TEA_ALPN)
   t.teardown(() => tea.close())
