@@ -123,7 +123,7 @@ export function choose(all, only) {
   const names = only.split(',')
   for (const name of names) {
     if (!all.some(({ id, workload }) => id === name || workload === name)) {
-      throw new RangeError(`--only ${name}: one of ${all.map(({ id }) => id).join(', ')}, w2, w3, blobs`)
+      throw new RangeError(`--only ${name}: one of ${all.map(({ id }) => id).join(', ')}, w2, w3, rpc, blobs`)
     }
   }
   return all.filter(({ id, workload }) => names.includes(id) || names.includes(workload))

@@ -15,12 +15,14 @@ import { simulate, simulationTable } from './gossip/swarm.mjs'
 import { describe } from './machine.mjs'
 import { basePair, buildBase, gaiwanPair, measure } from './processes.mjs'
 import { row, table } from './report.mjs'
+import { rpcCases } from './rpc/cases.mjs'
 
 const USAGE = `usage: npm run bench -- [--runs N] [--only w1,w2x64,…] [--quick] [--json FILE]
                      [--mib N] [--base-workers N | --base-current-thread] [--workers N]
   --runs N               repetitions, each case of both pairs once in each [5, with --quick 1]
-  --only LIST            workloads (w1 to w6, blobs, swarm) or single cases (w1, w2x1, w2x64, w2s1, w2s64, w3x1, w3x16, w4, w5, w6,
-                         b1, b1r, b1w1, b2, b2r, b3, b4r, b4c)
+  --only LIST            workloads (w1 to w6, rpc, blobs, swarm) or single cases (w1, w2x1, w2x64, w2s1, w2s64, w3x1, w3x16, w4, w5, w6,
+                         b1, b1r, b1w1, b2, b2r, b3, b4r, b4c, rpc-unary, rpc-parallel, rpc-stream, rpc-bidi, rpc-mebibyte,
+                         rpc-encode, rpc-decode, rpc-local)
   --mib N                size of the large blob [1024, with --quick 128]
   --quick                short runs, for a look
   --json FILE            where the result goes [bench/results/<time>.json]
@@ -59,8 +61,9 @@ async function bench() {
   const names = values.only?.split(',')
   const swarms = names === undefined || names.includes('swarm')
   const others = names?.filter((name) => name !== 'swarm').join(',')
-  const chosen = others === '' ? [] : choose([...cases(values), ...gossipCases(values), ...blobCases(values, binary)], others)
-  if (chosen.some(({ id }) => /^(w6|b[12]r?)$/.test(id)) && !hasReference())
+  const chosen =
+    others === '' ? [] : choose([...cases(values), ...gossipCases(values), ...rpcCases(values), ...blobCases(values, binary)], others)
+  if (chosen.some(({ id }) => /^(w6|b[12]r?|rpc-(unary|parallel|stream|bidi|mebibyte))$/.test(id)) && !hasReference())
     throw new Error('the reference is not built: npm run build:interop')
   const about = describe()
   console.log(heading(about, runs))

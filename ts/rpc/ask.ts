@@ -66,6 +66,10 @@ export class Ask implements Sink, Running {
     })
   }
 
+  get name(): string {
+    return this.#plan.name
+  }
+
   /** OK or ITEM. */
   take(aux: number, body: Bytes): void {
     const plan = this.#plan

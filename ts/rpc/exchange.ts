@@ -75,6 +75,10 @@ class Opening implements Sink, Running {
     this.#open(priority)
   }
 
+  get name(): string {
+    return this.#plan.name
+  }
+
   take(handle: number): void {
     this.#done()
     const exchange = new NetExchange(this.#link, this.#plan, handle, this.#request.length, this.#onEnd)
@@ -133,11 +137,13 @@ class Opening implements Sink, Running {
 class NetExchange implements Exchange, Running {
   readonly updates: Outbound | null
   readonly answers: Inbound
+  readonly name: string
   readonly #link: Link
 
   constructor(link: Link, plan: Plan, handle: number, requestBytes: number, onEnd: () => void) {
     const { core } = link
     const { name } = plan
+    this.name = name
     this.#link = link
     link.add(this)
     const { abortGraceMs: graceMs } = link.links.settings

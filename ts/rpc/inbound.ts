@@ -2,7 +2,7 @@
 import type { Sink } from '../endpoint/call.js'
 import type { ConnectionCore } from '../endpoint/connection-core.js'
 import { Lease } from '../endpoint/lease.js'
-import { fromThrown, type GaiwanError } from '../errors.js'
+import { fromThrown, GaiwanError } from '../errors.js'
 import { allocate, type Bytes, EMPTY } from '../wire/bytes.js'
 import { type AnyCodec, coderOf } from '../wire/postcard/codec.js'
 import { Reader } from '../wire/reader.js'
@@ -130,7 +130,7 @@ export class Inbound implements Receiver, Sink {
       if (error === null) this.#settle(DONE)
       else this.#refuse(error)
     } catch (thrown) {
-      const error = transportError(thrown instanceof Error && 'code' in thrown ? thrown : fromThrown(thrown), this.#method)
+      const error = transportError(GaiwanError.is(thrown) ? thrown : fromThrown(thrown), this.#method)
       this.#finish(error)
       this.#refuse(error)
     }

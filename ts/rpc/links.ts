@@ -2,10 +2,13 @@
 import { type Connection, connectionCore } from '../endpoint/connection.js'
 import type { ConnectionCore } from '../endpoint/connection-core.js'
 import { GaiwanError } from '../errors.js'
+import { rpcError } from './errors.js'
 import type { ClientSettings } from './options.js'
 
 /** What ends early when the client is closed. */
 export interface Running {
+  /** Of the method. */
+  readonly name: string
   cancel(reason: unknown): void
 }
 
@@ -143,9 +146,8 @@ export class Links {
       })
     }
     this.idle = null
-    const reason = new GaiwanError('LOCALLY_CLOSED', 'the client is closed')
     for (const link of [...this.#all]) {
-      for (const call of [...link.running]) call.cancel(reason)
+      for (const call of [...link.running]) call.cancel(rpcError('LOCALLY_CLOSED', call.name, 'the client is closed'))
       this.drained(link)
     }
     // One that is being dialed is closed when it comes.

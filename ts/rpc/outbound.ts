@@ -2,7 +2,7 @@
 import type { ConnectionCore } from '../endpoint/connection-core.js'
 import { SendLease } from '../endpoint/lease.js'
 import { maybeCode } from '../endpoint/send.js'
-import { fromThrown } from '../errors.js'
+import { fromThrown, GaiwanError } from '../errors.js'
 import { EMPTY } from '../wire/bytes.js'
 import type { AnyCodec } from '../wire/postcard/codec.js'
 import { encodeFrame, type FrameOptions } from '../wire/postcard/message.js'
@@ -179,7 +179,7 @@ export class Outbound implements Sender {
       this.#sinceTurn += bytes.length
       writer.clear()
     } catch (thrown) {
-      this.#stop(transportError(thrown instanceof Error && 'code' in thrown ? thrown : fromThrown(thrown), this.#options.method))
+      this.#stop(transportError(GaiwanError.is(thrown) ? thrown : fromThrown(thrown), this.#options.method))
     }
   }
 

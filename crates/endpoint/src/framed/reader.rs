@@ -32,7 +32,7 @@ pub enum End {
     Mark(u8),
     /// Inside a prefix or a payload.
     Truncated,
-    /// A prefix that is no length. The peer was told to stop.
+    /// A prefix that is no length.
     Malformed,
     /// A frame above the limit. The peer was told to stop, with code 1.
     TooLong,
@@ -57,6 +57,8 @@ pub struct FrameReader {
     max: usize,
     finished: bool,
     end: Option<End>,
+    /// Kept: quinn tells of a reset once, and then of a good end.
+    failure: Option<ReadError>,
     /// Where the buffer is counted while the first frame is not whole.
     pool: Option<Arc<Pool>>,
 }
@@ -64,7 +66,15 @@ pub struct FrameReader {
 impl FrameReader {
     /// Takes a stream over; payloads may have `max` bytes.
     pub fn new(stream: RecvStream, max: usize) -> Self {
-        Self { stream, buffer: BytesMut::new(), max, finished: false, end: None, pool: None }
+        Self {
+            stream,
+            buffer: BytesMut::new(),
+            max,
+            finished: false,
+            end: None,
+            failure: None,
+            pool: None,
+        }
     }
 
     /// As `new`, counted in `pool` until the first frame was taken.
@@ -159,7 +169,11 @@ impl FrameReader {
     /// Reads until the buffer holds `target` bytes and the frame at its front is whole, or nothing is there.
     fn fill(&mut self, cx: &mut Context<'_>, target: usize) -> Poll<Result<(), ReadError>> {
         let mut some = false;
+        if let Some(error) = &self.failure {
+            return Poll::Ready(Err(error.clone()));
+        }
         while !self.finished
+            && self.failure.is_none()
             && self.end.is_none()
             && (self.buffer.len() < target || self.wants() > 0)
         {
@@ -167,9 +181,10 @@ impl FrameReader {
             let Poll::Ready(read) = pin!(self.stream.read_chunks(&mut batch)).poll(cx) else {
                 return if some { Poll::Ready(Ok(())) } else { Poll::Pending };
             };
-            match read? {
-                None => self.finished = true,
-                Some(count) => self.take(&batch[..count]),
+            match read {
+                Ok(None) => self.finished = true,
+                Ok(Some(count)) => self.take(&batch[..count]),
+                Err(error) => self.failure = Some(error),
             }
             some = true;
             self.judge();
@@ -210,10 +225,7 @@ impl FrameReader {
                 self.stop(TOO_LARGE);
                 Some(End::TooLong)
             }
-            Prefix::Malformed => {
-                self.stop(0);
-                Some(End::Malformed)
-            }
+            Prefix::Malformed => Some(End::Malformed),
             _ if !self.finished => None,
             Prefix::Frame { head, length } if self.buffer.len() >= head + length => None,
             _ if self.buffer.is_empty() => Some(End::Fin),
