@@ -1,5 +1,6 @@
 // Who lets go of a call, and who throws: against irpc 0.17, in both directions. The connection lives on each time.
 import test from 'ava'
+import { GaiwanError } from '../../ts/index.js'
 import { peerFails } from './meeting.js'
 import { callsRust, ourFault, rustCalls, Trouble } from './rpc-tea.js'
 
@@ -167,4 +168,41 @@ test('our handler that reads no more stops the Rust sender, and its answer arriv
     )
   t.is(kind, 'rpc-io')
   t.is(await rust.ask('Get', { key: 'hello' }), 'world')
+})
+
+test('a Rust handler that reads no more is seen by who sends by hand, and its answer arrives', async (t) => {
+  const { tea } = await callsRust(t)
+  const call = await tea.First.open()
+  await call.send(5n)
+  await call.stopped
+  t.is(await call.answer, 5n)
+  const error = await t.throwsAsync(call.send(6n), { instanceOf: GaiwanError })
+  t.is(error?.code, 'STREAM_STOPPED')
+  t.is(t.throws(() => call.trySend(7n), { instanceOf: GaiwanError })?.code, 'STREAM_STOPPED')
+  t.is(await tea.Get({ key: 'hello' }), 'world')
+})
+
+test('our shutdown waits for a call of Rust that is under way, and takes no more', async (t) => {
+  const { rust, router } = await rustCalls(t)
+  const call = await rust.call('SetMany')
+  await call.send(['a', '1'])
+  t.is(await rust.ask('Get', { key: 'hello' }), 'world') // so the other has been heard, too
+  const over = router.shutdown()
+  const late = await peerFails(t, rust.ask('Get', { key: 'hello' }))
+  t.is(late.kind, 'rpc-io')
+  await call.finish()
+  t.is(await call.next(), '1')
+  await over
+})
+
+test('a Rust service that is shut down fails our calls under way', async (t) => {
+  const { server, tea } = await callsRust(t)
+  const call = await tea.Sum.open({ start: 1n })
+  await call.send(1n)
+  t.is((await call.answer.next()).value, 2n)
+  const next = call.answer.next()
+  await server.shutdown()
+  const { code, method } = await ourFault(t, next)
+  t.is(method, 'Sum')
+  t.true(['CONNECTION_CLOSED', 'RPC_TRUNCATED', 'CONNECTION_LOST'].includes(code), code)
 })

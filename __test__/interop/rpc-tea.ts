@@ -72,8 +72,9 @@ async function read<T>(updates: AsyncIterable<T>, take: (update: T) => void): Pr
 export function handlers(notes: Notes): r.Handlers<typeof Tea> {
   const shelf = new Map([['hello', 'world']])
   return {
-    Get: ({ key }, { signal }) => {
+    Get: ({ key }, { signal, remoteId }) => {
       notes.add(`Get ${key}`)
+      if (key === 'who') return remoteId
       if (key === 'throw') throw new Error('the secret of the handler')
       if (key === 'never') {
         return new Promise<never>((_, reject) => {
@@ -188,6 +189,8 @@ export async function callsRust(t: Test): Promise<{ server: PeerServer; endpoint
 
 export interface Served {
   readonly peer: Peer
+  /** Who calls. */
+  readonly id: string
   readonly notes: Notes
   readonly errors: unknown[]
   readonly router: Router
@@ -212,5 +215,5 @@ export async function rustCalls(t: Test, options: r.ServerOptions & { readonly s
   t.teardown(() => router.shutdown())
   const connection = await there.connect(endpoint.addr, service === 'span' ? SPAN_ALPN : TEA_ALPN)
   const rust = await PeerClient.over(peer, connection, service)
-  return { peer, notes, errors, router, connection, rust }
+  return { peer, id: there.id, notes, errors, router, connection, rust }
 }

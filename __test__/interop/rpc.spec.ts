@@ -36,6 +36,11 @@ test('a Rust client calls our unary methods: an option, nothing at all, a result
   t.deepEqual(await rust.ask('Div', ['1', '0']), { Err: 'division by zero' })
 })
 
+test('our handler knows which Rust endpoint calls', async (t) => {
+  const { rust, id } = await rustCalls(t)
+  t.is(await rust.ask('Get', { key: 'who' }), id)
+})
+
 test('we read a Rust server stream to its end', async (t) => {
   const { tea } = await callsRust(t)
   t.deepEqual(await collect(tea.List()), [
