@@ -200,12 +200,6 @@ export declare class NativeBridge {
    */
   readFrames(frames: number, target: Uint8Array, call: number): number
   /**
-   * Opens a stream and writes `request` on it, and the end if `finish`. The handle: of the receiving half if
-   * `finish`, else of the sending half, and the receiving half is one more. 0 if it must wait for credit: then OK on
-   * `call` has it. Answers in frames of at most `max_bytes`.
-   */
-  framedOpen(connection: number, call: number, priority: number, finish: boolean, maxBytes: number, request: Uint8Array): number
-  /**
    * Ends a sending half with an abort mark behind what was written. If that has not left within `grace_ms` it is
    * reset with code 0, and if not even the first `whole` bytes have, the connection is tainted. Uses the handle up.
    */
@@ -309,6 +303,8 @@ export declare class NativeBridge {
   testPanic(call: number, connection: number): void
   /** Takes the records in the first `used` bytes of `block`. Copies the block, so it may be reused at once. */
   submit(block: Uint8Array, used: number): void
+  /** As a block of one record, with one copy of its body. */
+  submitLarge(op: number, handle: number, id: number, param: number, body: Uint8Array): void
 }
 
 /** An Ed25519 key pair. The seed stays in Rust and is wiped when the object is collected. */

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import test from 'ava'
-import { applicationCodeOf, endedEarly, fromNative, fromThrown } from '../ts/errors.js'
+import { applicationCodeOf, codedRangeError, endedEarly, fromNative, fromThrown } from '../ts/errors.js'
 import { GaiwanError } from '../ts/index.js'
 
 test('an error has its code, its options and no other own fields', (t) => {
@@ -75,4 +75,19 @@ test('a peer gets the application code of what a handler threw, else 0', (t) => 
 test('STREAM_ENDED_EARLY counts', (t) => {
   t.is(endedEarly(10, 4).bytesRead, 4)
   t.is(endedEarly(10, 0).bytesRead, 0)
+})
+
+test('a RangeError with a code is an error of ours too, and of no subclass', (t) => {
+  class Other extends GaiwanError {}
+  const error = codedRangeError('RPC_ENCODE', '256 is not a u8')
+  t.true(error instanceof RangeError)
+  t.true(error instanceof GaiwanError)
+  t.true(GaiwanError.is(error, 'RPC_ENCODE'))
+  t.deepEqual(Object.keys(error), ['code'])
+  t.false(error instanceof Other)
+  t.false(new GaiwanError('TIMEOUT', '') instanceof Other)
+  t.true(new Other('TIMEOUT', '') instanceof Other)
+  t.true(new Other('TIMEOUT', '') instanceof GaiwanError)
+  for (const other of [null, undefined, 5, 'TIMEOUT', new Error(''), new RangeError(''), { code: 'TIMEOUT' }])
+    t.false((other as unknown) instanceof GaiwanError)
 })

@@ -105,3 +105,30 @@ test('the packed types compile in a strict ESM and a strict CommonJS program, li
   const { status, stdout } = runNode(folder, [bin('typescript', 'tsc'), '-p', '.'])
   t.is(status, 0, stdout)
 })
+
+test('a module that exports codecs of every kind can have declarations of its own', (t) => {
+  const folder = installed(t)
+  const program = `import * as r from 'gaiwan/rpc'
+export const Row = r.struct({ a: r.u8, o: r.option(r.str), p: r.tuple(r.str, r.u64), m: r.map(r.str, r.set(r.bool)) })
+export const Shape = r.enumOf({ A: r.unit, B: r.u8, C: Row })
+export const Color = r.enumOf(['Red', 'Green'])
+export const Outcome = r.result(r.seq(Row), Shape)
+export const Parts = [r.unit, r.option(r.str), r.maybe(Shape), r.brand(r.u32, 'Cup'), r.lazy(() => Row), r.record(Color)] as const
+export const When = r.transform(r.i64, { decode: (ms) => new Date(Number(ms)), encode: (date: Date) => BigInt(date.getTime()) })
+`
+  writeFileSync(join(folder, 'a.mts'), program)
+  const compilerOptions = {
+    module: 'nodenext',
+    target: 'es2022',
+    lib: ['es2023', 'esnext.disposable'],
+    strict: true,
+    declaration: true,
+    outDir: 'out',
+    types: ['node'],
+    typeRoots: [join(top, 'node_modules/@types')],
+  }
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['a.mts'] }))
+  const { status, stdout } = runNode(folder, [bin('typescript', 'tsc'), '-p', '.'])
+  t.is(status, 0, stdout)
+  t.regex(readFileSync(join(folder, 'out/a.d.mts'), 'utf8'), /tag: "B";\s*value: number;/)
+})

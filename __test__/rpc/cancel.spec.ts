@@ -159,6 +159,7 @@ test('a source that throws ends the call with its error, and the handler sees a 
     await caught(
       tea.Push(
         (function* () {
+          yield 1
           throw broken
         })(),
       ),
@@ -177,7 +178,6 @@ test('a call that takes longer than its time is RPC_DEADLINE, and the next goes 
       connections.add(connection)
       return key === 'never' ? new Promise(() => {}) : 'world'
     },
-    // biome-ignore lint/correctness/useYield: it never comes to that
     async *List() {
       await new Promise(() => {})
     },
@@ -202,7 +202,6 @@ test('a handler that never settles is ended by callTimeoutMs', async (t) => {
         signal.addEventListener('abort', () => journal.add(`Set ${codeOf(signal.reason)}`))
         return new Promise(() => {})
       },
-      // biome-ignore lint/correctness/useYield: it never comes to that
       async *List() {
         await new Promise(() => {})
       },
@@ -248,7 +247,6 @@ test('a call driven by hand that is disposed of unfinished is cancelled', async 
   {
     await using call = await tea.SetMany.open()
     await call.send(['a', '1'])
-    t.false(call.answer instanceof Array)
   }
   await served.journal.until('SetMany 1 RPC_CANCELLED')
   const call = await tea.SetMany.open()

@@ -153,7 +153,7 @@ test('wrong arguments are TypeErrors before anything is done', async (t) => {
     instanceOf: TypeError,
     message: 'handlers.Get: expected a function',
   })
-  t.throws(() => r.serve(Tea, teaHandlers(), { early: true }), { instanceOf: TypeError })
+  t.throws(() => r.serve(Tea, teaHandlers(), { early: 1 as never }), { instanceOf: TypeError })
   const tea = r.client(Tea, dialer, server.addr, ALPN)
   await t.throwsAsync(tea.Get({ key: 'x' }, { timeoutMs: -1 }), { instanceOf: RangeError })
   await t.throwsAsync(tea.Div([1n, 2n ** 64n]), { instanceOf: RangeError })

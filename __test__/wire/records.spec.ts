@@ -1,6 +1,6 @@
 import test from 'ava'
 import { allocate, copy, hex, readU64, text, u64, utf8Into } from '../../ts/wire/bytes.js'
-import { Block, REQUEST, recordBytes, singleBlock, unpackDatagrams, WRITE } from '../../ts/wire/records.js'
+import { Block, REQUEST, recordBytes, unpackDatagrams, WRITE } from '../../ts/wire/records.js'
 
 const words = (bytes: Uint8Array, count: number) => {
   const view = new DataView(bytes.buffer, bytes.byteOffset)
@@ -28,13 +28,6 @@ test('text is encoded in place', (t) => {
   t.is(words(block.bytes, 5)[4], expected.length)
   t.deepEqual(block.bytes.subarray(20, 20 + expected.length), expected)
   t.is(block.used, recordBytes(expected.length))
-})
-
-test('a record too large for the block has one of its own size', (t) => {
-  const block = singleBlock(REQUEST, 1, 2, 3, new Uint8Array(70_001).fill(9))
-  t.is(block.used, 70_024)
-  t.is(block.bytes.length, 70_024)
-  t.is(block.bytes[20 + 70_000], 9)
 })
 
 test('packed datagrams come apart as views, empty ones too', (t) => {

@@ -18,7 +18,6 @@ import {
   RELEASE,
   recordBytes,
   SLAB_LEFT,
-  singleBlock,
 } from '../wire/records.js'
 import { Call, type CallOptions, type Sink } from './call.js'
 import { ConnectionLease, type Lease } from './lease.js'
@@ -188,9 +187,7 @@ export class Bridge {
     if (most > block.room) {
       this.flush()
       if (most > BLOCK_BYTES) {
-        const bytes = typeof body === 'string' ? utf8(body) : body
-        const single = singleBlock(op, handle, id, param, bytes)
-        this.#native.submit(single.bytes, single.used)
+        this.#native.submitLarge(op, handle, id, param, typeof body === 'string' ? utf8(body) : body)
         return
       }
     }

@@ -13,6 +13,7 @@ import { makeSend, type SendStream } from './send.js'
 
 let makeDialed: (core: ConnectionCore, remoteId: EndpointId) => EarlyConnection
 let makeAccepted: (core: ConnectionCore) => EarlyIncoming
+let unwrapAccepted: (early: EarlyIncoming) => ConnectionCore
 
 /** What both sides share: the way from an early connection to a full one. */
 class Handshake {
@@ -139,6 +140,7 @@ export class EarlyIncoming implements AsyncDisposable {
 
   static {
     makeAccepted = (core) => new EarlyIncoming(core)
+    unwrapAccepted = (early) => early.#core
   }
 
   private constructor(core: ConnectionCore) {
@@ -174,6 +176,11 @@ export class EarlyIncoming implements AsyncDisposable {
 
 export function makeEarlyConnection(core: ConnectionCore, remoteId: EndpointId): EarlyConnection {
   return makeDialed(core, remoteId)
+}
+
+/** The core of an accepted connection whose handshake may still run. */
+export function earlyCore(early: EarlyIncoming): ConnectionCore {
+  return unwrapAccepted(early)
 }
 
 export function makeEarlyIncoming(core: ConnectionCore): EarlyIncoming {

@@ -7,6 +7,7 @@ import { decodeError } from '../wire/failure.js'
 import { Reader } from '../wire/reader.js'
 import { CALL } from '../wire/records.js'
 import { Incoming } from './call.js'
+import { Observed } from './diagnostics.js'
 import { decodeFailure, isLost, RpcError, rpcError, transportError } from './errors.js'
 import type { Link, Links, Running } from './links.js'
 import type { CallSettings } from './options.js'
@@ -38,6 +39,7 @@ export class Ask implements Sink, Running {
   #attempts = 0
   /** The caller has its result; a notify may still be on its way. */
   #settled = false
+  #observed: Observed | null = null
 
   private constructor(
     links: Links,
@@ -59,6 +61,7 @@ export class Ask implements Sink, Running {
   static run(links: Links, plan: Plan, body: Bytes, settings: CallSettings): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const ask = new Ask(links, plan, body, settings, resolve, reject)
+      ask.#observed = Observed.start('client', plan.name, body.length - HEAD_BYTES)
       const { signal, timeoutMs } = settings
       if (signal !== undefined) signal.addEventListener('abort', ask)
       if (timeoutMs !== undefined) ask.#timer = setTimeout(ask.#late, timeoutMs)
@@ -191,12 +194,14 @@ export class Ask implements Sink, Running {
   #succeed(value: unknown): void {
     if (this.#settled) return
     this.#settled = true
+    this.#observed?.end(null)
     this.#resolve(value)
   }
 
   #fail(error: unknown): void {
     if (this.#settled) return
     this.#settled = true
+    this.#observed?.end(error)
     this.#reject(error)
   }
 

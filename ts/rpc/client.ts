@@ -12,7 +12,7 @@ import { openCall } from './open-call.js'
 import { type CallSettings, type ClientOptions, type ClientSettings, callSettings, clientSettings } from './options.js'
 import type { Plan } from './plan.js'
 import { isSource } from './pump.js'
-import { requestFrame, type Trace } from './request.js'
+import { requestFrame } from './request.js'
 import { type Definition, definitionOf, type Service } from './service.js'
 import { type Caller, StreamCall } from './stream-call.js'
 import type { CallOptions, Client, Source } from './types.js'
@@ -34,26 +34,26 @@ class NetCaller implements Caller {
 
   ask(plan: Plan, request: unknown, settings: CallSettings): Promise<unknown> {
     if (settings.signal?.aborted) return Promise.reject(settings.signal.reason)
-    const { priority } = settings
     try {
-      const head = priority === 0 ? this.#head : headOf(priority, this.#settings.abortGraceMs)
-      return Ask.run(this.#links, plan, requestFrame(plan, request, this.#trace(), head), settings)
+      return Ask.run(this.#links, plan, this.#frame(plan, request, settings.priority), settings)
     } catch (error) {
       return Promise.reject(error)
     }
   }
 
   async open(plan: Plan, request: unknown, { priority }: CallSettings, signal: AbortSignal, onEnd: () => void): Promise<Exchange> {
-    return openExchange(this.#links, plan, requestFrame(plan, request, this.#trace()), priority, signal, onEnd)
+    return openExchange(this.#links, plan, this.#frame(plan, request, priority), signal, onEnd)
   }
 
   close(): Promise<void> {
     return this.#links.close()
   }
 
-  /** Undefined outside span mode. */
-  #trace(): Trace | null | undefined {
-    return this.#spans ? (this.#settings.inject?.() ?? null) : undefined
+  #frame(plan: Plan, request: unknown, priority: number): Bytes {
+    const head = priority === 0 ? this.#head : headOf(priority, this.#settings.abortGraceMs)
+    // Undefined outside span mode.
+    const trace = this.#spans ? (this.#settings.inject?.() ?? null) : undefined
+    return requestFrame(plan, request, trace, head)
   }
 }
 

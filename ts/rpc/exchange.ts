@@ -1,8 +1,11 @@
 // A call at the client that is more than one request and one answer: two halves, opened in one step.
 import type { Sink } from '../endpoint/call.js'
-import { fromThrown, type GaiwanError } from '../errors.js'
+import type { GaiwanError } from '../errors.js'
 import type { Bytes } from '../wire/bytes.js'
+import { OPEN } from '../wire/records.js'
+import { HEAD_BYTES } from './ask.js'
 import { Incoming } from './call.js'
+import { Observed } from './diagnostics.js'
 import { CANCELLED, isLost, transportError } from './errors.js'
 import type { Receiver, Sender } from './half.js'
 import { Inbound } from './inbound.js'
@@ -10,6 +13,9 @@ import type { Link, Links, Running } from './links.js'
 import { Outbound } from './outbound.js'
 import type { Plan } from './plan.js'
 import { unit } from '../wire/postcard/index.js'
+
+/** Bit of an OPEN's `param`: the request is all there is to send. */
+const FINISH = 1 << 28
 
 /** An open call as the client sees it. */
 export interface Exchange {
@@ -22,15 +28,8 @@ export interface Exchange {
   suspect(): void
 }
 
-/** Opens a stream, once more on a new connection if that fails. `request` is a frame. */
-export async function openExchange(
-  links: Links,
-  plan: Plan,
-  request: Bytes,
-  priority: number,
-  signal: AbortSignal,
-  onEnd: () => void,
-): Promise<Exchange> {
+/** Opens a stream, once more on a new connection if that fails. `request` is a head and a frame. */
+export async function openExchange(links: Links, plan: Plan, request: Bytes, signal: AbortSignal, onEnd: () => void): Promise<Exchange> {
   for (let attempt = 1; ; attempt++) {
     let link: Link
     try {
@@ -39,7 +38,7 @@ export async function openExchange(
       throw signal.aborted ? error : transportError(error, plan.name)
     }
     try {
-      return await new Opening(link, plan, request, priority, signal, onEnd).opened
+      return await new Opening(link, plan, request, signal, onEnd).opened
     } catch (error) {
       if (signal.aborted) throw error
       if (isLost(error)) link.retire()
@@ -61,7 +60,7 @@ class Opening implements Sink, Running {
   #call = 0
   #over = false
 
-  constructor(link: Link, plan: Plan, request: Bytes, priority: number, signal: AbortSignal, onEnd: () => void) {
+  constructor(link: Link, plan: Plan, request: Bytes, signal: AbortSignal, onEnd: () => void) {
     this.#link = link
     this.#plan = plan
     this.#request = request
@@ -72,7 +71,7 @@ class Opening implements Sink, Running {
       this.#reject = reject
     })
     link.add(this)
-    this.#open(priority)
+    this.#open()
   }
 
   get name(): string {
@@ -81,7 +80,7 @@ class Opening implements Sink, Running {
 
   take(handle: number): void {
     this.#done()
-    const exchange = new NetExchange(this.#link, this.#plan, handle, this.#request.length, this.#onEnd)
+    const exchange = new NetExchange(this.#link, this.#plan, handle, this.#request.length - HEAD_BYTES, this.#onEnd)
     // It was given up while its stream came: the request goes out all the same.
     if (this.#over) exchange.cancel(this.#signal.reason)
     else this.#resolve(exchange)
@@ -108,24 +107,19 @@ class Opening implements Sink, Running {
     this.#reject(reason)
   }
 
-  #open(priority: number): void {
+  #open(): void {
     const { core } = this.#link
     const { bridge } = core
     const { updates, maxAnswerBytes } = this.#plan
-    const call = bridge.nextId()
-    try {
-      const handle = bridge.loose.framedOpen(core.handle, call, priority, updates === 'none', maxAnswerBytes, this.#request)
-      if (handle !== 0) {
-        this.take(handle)
-        return
-      }
-    } catch (error) {
-      this.end(fromThrown(error))
+    const { handle } = core.lease
+    if (handle === 0) {
+      this.end(core.error)
       return
     }
-    this.#call = call
-    bridge.listen(call, this)
+    this.#call = bridge.nextId()
+    bridge.listen(this.#call, this)
     this.#signal.addEventListener('abort', this)
+    bridge.submit(OPEN, handle, this.#call, updates === 'none' ? FINISH | maxAnswerBytes : maxAnswerBytes, this.#request)
   }
 
   #done(): void {
@@ -148,6 +142,7 @@ class NetExchange implements Exchange, Running {
     link.add(this)
     const { abortGraceMs: graceMs } = link.links.settings
     const incoming = new Incoming(plan.answers, name, 'answers')
+    const observed = Observed.start('client', name, requestBytes)
     if (plan.update === null) this.updates = null
     else {
       this.updates = new Outbound(core, handle, {
@@ -160,7 +155,8 @@ class NetExchange implements Exchange, Running {
       })
     }
     const frames = plan.update === null ? handle : handle + 1
-    this.answers = new Inbound(core, frames, plan.answer ?? unit, name, plan.answerName, incoming, () => {
+    this.answers = new Inbound(core, frames, plan.answer ?? unit, name, plan.answerName, incoming, (error) => {
+      observed?.end(error)
       this.#half()
       onEnd()
     })

@@ -62,7 +62,12 @@ export async function runStreams(
     const result = invoke(plan, handlers, request, updates, context)
     if (plan.answers === 'many') {
       if (!isSource(result)) throw new TypeError(`the handler of ${plan.name}: expected an iterable as its answers`)
-      const cancelled = () => context.abort(rpcError('RPC_CANCELLED', plan.name))
+      const cancelled = () => {
+        const reason = rpcError('RPC_CANCELLED', plan.name)
+        context.abort(reason)
+        // A generator that waits for updates would wait for ever.
+        updates?.fail(reason)
+      }
       void answers.stopped.then(cancelled)
       await new Pump(result, answers).run()
     } else {

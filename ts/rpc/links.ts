@@ -112,7 +112,7 @@ export class Links {
     const slots = this.#slots
     const slot = slots.length === 1 ? (slots[0] as Slot) : (slots[this.#turn++ % slots.length] as Slot)
     const { link } = slot
-    if (link !== null && link.usable) return link
+    if (link?.usable) return link
     return this.#redial(slot)
   }
 

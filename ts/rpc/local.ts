@@ -85,9 +85,9 @@ class LocalCaller implements Caller {
     try {
       result = (this.#handlers[plan.name] as (...args: unknown[]) => unknown).call(this.#handlers, given, context)
     } catch (error) {
-      return plan.answers === 'none'
-        ? (this.#report(error, context), Promise.resolve())
-        : Promise.reject(this.#failed(error, plan, context))
+      if (plan.answers !== 'none') return Promise.reject(this.#failed(error, plan, context))
+      this.#report(error, context)
+      return Promise.resolve()
     }
     if (plan.answers === 'none') {
       if (isThenable(result)) result.then(undefined, (error) => this.#report(error, context))

@@ -1,6 +1,8 @@
 // A service as a handler of the Router.
-import type { Connection } from '../endpoint/connection.js'
-import type { ProtocolHandler } from '../router/handler.js'
+import { type Connection, connectionCore } from '../endpoint/connection.js'
+import type { ConnectionCore } from '../endpoint/connection-core.js'
+import { earlyCore } from '../endpoint/early.js'
+import type { Accepting, ProtocolHandler } from '../router/handler.js'
 import { MAX_MESSAGE_BYTES } from '../wire/postcard/message.js'
 import { type AnyHandlers, checkHandlers } from './handling.js'
 import { type ServerOptions, type ServerSettings, serverSettings } from './options.js'
@@ -31,17 +33,17 @@ export function serve<S extends Service>(
 ): ProtocolHandler {
   const definition = definitionOf(service)
   const settings = serverSettings(options)
-  if (settings.early) throw new TypeError('early: not offered yet')
   const own = typeof handlers === 'function' ? null : checkHandlers(definition, handlers)
   const make = async (connection: Connection) =>
     checkHandlers(definition, await (handlers as (connection: Connection) => Handlers<S> | Promise<Handlers<S>>)(connection))
-  return new ServiceHandler(definition, settings, own, make)
+  return settings.early ? new EarlyServiceHandler(definition, settings, own, make) : new ServiceHandler(definition, settings, own, make)
 }
 
 class ServiceHandler implements ProtocolHandler {
   readonly #definition: Definition
   readonly #settings: ServerSettings
-  readonly #handlers: AnyHandlers | null
+  /** Null: each connection has its own. */
+  protected readonly handlers: AnyHandlers | null
   readonly #make: (connection: Connection) => Promise<AnyHandlers>
   readonly #maxBytes: number
   readonly #serving = new Set<Serving>()
@@ -55,7 +57,7 @@ class ServiceHandler implements ProtocolHandler {
   ) {
     this.#definition = definition
     this.#settings = settings
-    this.#handlers = handlers
+    this.handlers = handlers
     this.#make = make
     const { plans, spans } = definition
     // What trace context takes is not known before it is read.
@@ -63,19 +65,44 @@ class ServiceHandler implements ProtocolHandler {
   }
 
   async accept(connection: Connection): Promise<void> {
-    const handlers = this.#handlers ?? (await this.#make(connection))
-    const serving = new Serving(this.#definition, this.#settings, connection, handlers, this.#maxBytes)
+    const handlers = this.handlers ?? (await this.#make(connection))
+    await this.start(connectionCore(connection, 'connection'), connection, handlers).over
+  }
+
+  protected start(core: ConnectionCore, connection: Connection | null, handlers: AnyHandlers): Serving {
+    const serving = new Serving(this.#definition, this.#settings, core, connection, handlers, this.#maxBytes)
     this.#serving.add(serving)
     if (this.#closed) void serving.shutdown()
-    try {
-      await serving.over
-    } finally {
-      this.#serving.delete(serving)
-    }
+    const over = () => void this.#serving.delete(serving)
+    serving.over.then(over, over)
+    return serving
   }
 
   async shutdown(): Promise<void> {
     this.#closed = true
     await Promise.all([...this.#serving].map((serving) => serving.shutdown()))
+  }
+}
+
+/** Takes requests before the handshake is done; handlers of a factory, which needs to know the peer, come after it. */
+class EarlyServiceHandler extends ServiceHandler {
+  readonly early = true
+  /** Those that were started before their connection was accepted. */
+  readonly #started = new WeakMap<Connection, Serving>()
+
+  async onAccepting(accepting: Accepting): Promise<Connection> {
+    const early = await accepting.early()
+    if (this.handlers === null) return early.handshake()
+    const serving = this.start(earlyCore(early), null, this.handlers)
+    const connection = await early.handshake()
+    this.#started.set(connection, serving)
+    serving.confirm(connection)
+    return connection
+  }
+
+  override async accept(connection: Connection): Promise<void> {
+    const serving = this.#started.get(connection)
+    if (serving === undefined) return super.accept(connection)
+    await serving.over
   }
 }

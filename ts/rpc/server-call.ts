@@ -6,11 +6,13 @@ import { unit } from '../wire/postcard/index.js'
 import { Writer } from '../wire/writer.js'
 import { Incoming } from './call.js'
 import type { Context } from './context.js'
+import { Observed } from './diagnostics.js'
 import { CANCELLED, DEADLINE, encodeFailure, markOf, rpcError } from './errors.js'
 import { type AnyHandlers, isThenable, report, runStreams } from './handling.js'
 import { Inbound } from './inbound.js'
 import { Outbound } from './outbound.js'
 import type { Plan } from './plan.js'
+import { NO_TRACE } from './request.js'
 import type { Serving } from './serving.js'
 
 /** Bits of an ANSWER's `param` above the code that stops the request half. */
@@ -38,8 +40,11 @@ export class ServerCall {
   #updates: Inbound | null = null
   #timer: NodeJS.Timeout | null = null
   #over = false
+  #error: unknown = null
+  readonly #observed: Observed | null
 
-  constructor(serving: Serving, plan: Plan, handle: number, context: Context) {
+  constructor(serving: Serving, plan: Plan, handle: number, context: Context, bytes: number) {
+    this.#observed = Observed.start('server', plan.name, bytes)
     this.#serving = serving
     this.#plan = plan
     this.#handle = handle
@@ -49,7 +54,17 @@ export class ServerCall {
   }
 
   start(handlers: AnyHandlers, request: unknown): void {
-    const { around } = this.#serving.settings
+    // It was ended while it waited for the handshake.
+    if (this.#over) return
+    const { around, extract } = this.#serving.settings
+    if (extract !== undefined && this.context.trace !== NO_TRACE) {
+      try {
+        extract(this.context.trace)
+      } catch (error) {
+        this.#settled(error)
+        return
+      }
+    }
     const plain = this.#plan.updates === 'none' && this.#plan.answers !== 'many'
     if (around !== undefined) {
       let ran = false
@@ -74,6 +89,7 @@ export class ServerCall {
 
   /** The connection is gone, or the server gives up. A code is told to the peer. */
   abort(reason: unknown, code: number | null): void {
+    this.#error = reason
     this.context.abort(reason)
     this.#end(code)
     this.#done()
@@ -167,6 +183,7 @@ export class ServerCall {
   #settled(error: unknown): void {
     const wasOver = this.#over
     if (error !== null) {
+      this.#error = error
       this.#end(markOf(error))
       // Who was cancelled may well throw for that.
       if (!wasOver && !this.context.aborted) report(this.#serving.definition, this.#serving.settings, error, this.context)
@@ -190,6 +207,7 @@ export class ServerCall {
   #done(): void {
     if (this.#over) return
     this.#over = true
+    this.#observed?.end(this.#error)
     if (this.#timer !== null) clearTimeout(this.#timer)
     this.#serving.remove(this)
   }

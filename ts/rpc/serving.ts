@@ -1,6 +1,5 @@
 // The requests of one connection.
 import type { Connection } from '../endpoint/connection.js'
-import { connectionCore } from '../endpoint/connection.js'
 import type { ConnectionCore } from '../endpoint/connection-core.js'
 import type { Sink } from '../endpoint/call.js'
 import { GaiwanError } from '../errors.js'
@@ -9,37 +8,51 @@ import { Context, type Caller } from './context.js'
 import { BUSY, isLost, rpcError, SHUTTING_DOWN, TOO_LARGE, UNRECOGNISED } from './errors.js'
 import type { AnyHandlers } from './handling.js'
 import type { ServerSettings } from './options.js'
-import { type Decoded, NO_TRACE, readRequest } from './request.js'
+import { type Decoded, readRequest } from './request.js'
 import { refuse, ServerCall } from './server-call.js'
 import type { Definition } from './service.js'
 
 export class Serving implements Sink, Caller {
   readonly definition: Definition
   readonly settings: ServerSettings
-  readonly connection: Connection
   readonly core: ConnectionCore
   readonly state: Record<PropertyKey, unknown> = {}
   /** Resolves once either application closed the connection; rejects when it was lost. */
   readonly over: Promise<void>
   readonly #handlers: AnyHandlers
   readonly #calls = new Set<ServerCall>()
+  /** Null until the handshake is done. */
+  #connection: Connection | null
+  /** Early calls that must not be replayed wait for that. */
+  readonly #unconfirmed: Array<() => void> = []
   #resolve!: () => void
   #reject!: (reason: unknown) => void
   #closing = false
   #idle: (() => void) | null = null
 
-  /** @param maxBytes of any request */
-  constructor(definition: Definition, settings: ServerSettings, connection: Connection, handlers: AnyHandlers, maxBytes: number) {
+  /**
+   * @param connection null while the handshake runs; then `confirm` brings it
+   * @param maxBytes of any request
+   */
+  constructor(
+    definition: Definition,
+    settings: ServerSettings,
+    core: ConnectionCore,
+    connection: Connection | null,
+    handlers: AnyHandlers,
+    maxBytes: number,
+  ) {
     this.definition = definition
     this.settings = settings
-    this.connection = connection
-    this.core = connectionCore(connection, 'connection')
+    this.core = core
+    this.#connection = connection
     this.#handlers = handlers
     this.over = new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
     })
-    const { core } = this
+    // Whoever accepts the connection may come for it later.
+    this.over.catch(() => {})
     if (core.lease.handle === 0) {
       this.end(core.endedWell ? null : core.error)
       return
@@ -55,8 +68,19 @@ export class Serving implements Sink, Caller {
     core.bridge.listen(sub, this)
   }
 
+  get connection(): Connection | null {
+    return this.#connection
+  }
+
   get remoteId(): string {
-    return this.connection.remoteId
+    if (this.#connection === null) throw new GaiwanError('PEER_UNAUTHENTICATED', 'the handshake is not done yet')
+    return this.#connection.remoteId
+  }
+
+  /** The handshake is done: what waited for it starts, in order. */
+  confirm(connection: Connection): void {
+    this.#connection = connection
+    for (const start of this.#unconfirmed.splice(0)) start()
   }
 
   /** A request: its handle and its payload. */
@@ -82,10 +106,13 @@ export class Serving implements Sink, Caller {
       return
     }
     const { plan, request, trace } = decoded
-    if (trace !== NO_TRACE) this.settings.extract?.(trace)
-    const call = new ServerCall(this, plan, handle, new Context(this, plan.name, trace, false))
+    const { bridge } = this.core
+    const early = this.#connection === null || (this.settings.early && this.core.wasEarly && bridge.loose.framedEarly(handle))
+    const call = new ServerCall(this, plan, handle, new Context(this, plan.name, trace, early), payload.length)
     this.#calls.add(call)
-    call.start(this.#handlers, request)
+    const start = () => call.start(this.#handlers, request)
+    if (this.#connection === null && !plan.idempotent) this.#unconfirmed.push(start)
+    else start()
   }
 
   end(error: GaiwanError | null): void {

@@ -3,10 +3,8 @@ import { TextDecoder } from 'node:util'
 import { type Bytes, EMPTY } from './bytes.js'
 import { Failure, fail } from './failure.js'
 import { VARINT_U16, VARINT_U32, VARINT_U64, VARINT_U128, type VarintForm } from './varint.js'
-import { MAX_DEPTH } from './writer.js'
+import { MAX_DEPTH, MAX_ZERO_SIZE_ITEMS } from './writer.js'
 
-/** Items of no size that one message may have. */
-export const MAX_ZERO_SIZE_ITEMS = 2 ** 16
 /** Bytes of heap that the maps and sets of a message may take for each of its bytes, and for any message. */
 const HEAP_FACTOR = 64
 const HEAP_FREE = 16 << 20

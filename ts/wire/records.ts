@@ -32,6 +32,7 @@ export const READ_TO_END = 8
 export const BROADCAST = 9
 export const CALL = 10
 export const ANSWER = 11
+export const OPEN = 12
 
 /** Words `op, handle, id, param, length`. */
 const OP_BYTES = 20
@@ -87,13 +88,6 @@ export class Block {
     words[at + 4] = length
     this.#used += recordBytes(length)
   }
-}
-
-/** A record that fills a block of its own. */
-export function singleBlock(op: number, handle: number, id: number, param: number, body: Uint8Array): Block {
-  const block = new Block(recordBytes(body.length))
-  block.append(op, handle, id, param, body)
-  return block
 }
 
 /** Walks packed datagrams: words `length`, then the bytes padded to 4. Answers views of `slab`. */

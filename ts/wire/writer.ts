@@ -3,6 +3,8 @@ import { allocate, type Bytes } from './bytes.js'
 import { Failure, fail } from './failure.js'
 import { varintLength } from './varint.js'
 
+/** Items of no size that one message may have. */
+export const MAX_ZERO_SIZE_ITEMS = 2 ** 16
 /** How deep values may nest: how often `lazy` is inside itself. */
 export const MAX_DEPTH = 128
 /** Above this `clear` gives the buffer up. */
@@ -35,6 +37,7 @@ export class Writer {
   #end: number
   #limit = MAX_BYTES
   #depth = 0
+  #zeroSize = 0
 
   /** @param capacity bytes to begin with */
   constructor(capacity = 512) {
@@ -79,7 +82,19 @@ export class Writer {
     return this.#bytes.slice(0, this.#at)
   }
 
-  /** One level of nesting down; `up` follows in any case. */
+  /** A new message begins: counts what it may cost. */
+  begin(): void {
+    this.#depth = 0
+    this.#zeroSize = 0
+  }
+
+  /** Counts items that take no bytes. */
+  zeroSize(count: number): void {
+    this.#zeroSize += count
+    if (this.#zeroSize > MAX_ZERO_SIZE_ITEMS) fail(`more than ${MAX_ZERO_SIZE_ITEMS} items of no size`)
+  }
+
+  /** One level of nesting down; `up` follows unless writing fails. */
   down(): void {
     if (++this.#depth > MAX_DEPTH) fail(`nested more than ${MAX_DEPTH} levels`)
   }

@@ -67,7 +67,7 @@ const FLOATS: Record<string, number> = {
 }
 
 /** The value that our codecs take and give for one of the file. */
-export function valueOf(schema: Schema, json: Json): unknown {
+export function oursOf(schema: Schema, json: Json): unknown {
   if (typeof schema === 'string') {
     if (/^[ui](64|128)$/.test(schema)) return BigInt(json)
     if (/^f/.test(schema)) return FLOATS[json] ?? json
@@ -78,29 +78,29 @@ export function valueOf(schema: Schema, json: Json): unknown {
   switch (kind) {
     case 'option':
       if (json === null) return undefined
-      return mayBeNothing(first) ? { some: valueOf(first, json.some) } : valueOf(first, json)
+      return mayBeNothing(first) ? { some: oursOf(first, json.some) } : oursOf(first, json)
     case 'seq':
     case 'array':
-      return json.map((one: Json) => valueOf(first, one))
+      return json.map((one: Json) => oursOf(first, one))
     case 'fixedBytes':
       return Uint8Array.from(Buffer.from(json, 'hex'))
     case 'tuple':
-      return json.map((one: Json, n: number) => valueOf((first as unknown as Schema[])[n]!, one))
+      return json.map((one: Json, n: number) => oursOf((first as unknown as Schema[])[n]!, one))
     case 'map':
-      return new Map(json.map(([key, value]: [Json, Json]) => [valueOf(first, key), valueOf(second, value)]))
+      return new Map(json.map(([key, value]: [Json, Json]) => [oursOf(first, key), oursOf(second, value)]))
     case 'struct':
       return Object.fromEntries(
         named(first)
-          .map(([name, one]) => [name, valueOf(one, json[name]), one] as const)
+          .map(([name, one]) => [name, oursOf(one, json[name]), one] as const)
           .filter(([, value, one]) => value !== undefined || one[0] !== 'option'),
       )
     case 'enum': {
       const [, payload] = named(first).find(([name]) => name === json.tag)!
-      return payload === 'unit' ? { tag: json.tag } : { tag: json.tag, value: valueOf(payload, json.value) }
+      return payload === 'unit' ? { tag: json.tag } : { tag: json.tag, value: oursOf(payload, json.value) }
     }
     case 'result':
-      if ('ok' in json) return first === 'unit' ? { ok: true } : { ok: true, value: valueOf(first, json.ok) }
-      return second === 'unit' ? { ok: false } : { ok: false, error: valueOf(second, json.err) }
+      if ('ok' in json) return first === 'unit' ? { ok: true } : { ok: true, value: oursOf(first, json.ok) }
+      return second === 'unit' ? { ok: false } : { ok: false, error: oursOf(second, json.err) }
     default:
       throw new Error(`no schema: ${kind}`)
   }

@@ -4,7 +4,7 @@ import { GaiwanError } from '../../../ts/errors.js'
 import * as r from '../../../ts/rpc/index.js'
 import { Reader } from '../../../ts/wire/reader.js'
 import { decodeFrom } from '../../../ts/wire/postcard/message.js'
-import { codecOf, type Json, type Schema, valueOf } from './schema.js'
+import { codecOf, type Json, type Schema, oursOf } from './schema.js'
 
 interface Row {
   name: string
@@ -39,7 +39,7 @@ test('the file has the rows that the specification counts', (t) => {
 for (const { name, schema, value, bytes } of file.postcard) {
   test(`Rust and we write the same bytes: ${name}`, (t) => {
     const codec = codecOf(schema)
-    const ours = valueOf(schema, value)
+    const ours = oursOf(schema, value)
     t.is(hex(r.encode(codec, ours)), bytes)
     t.is(r.encodedLength(codec, ours), bytes.length / 2)
     const decoded = r.decode(codec, unhex(bytes), { exact: true })
@@ -59,7 +59,7 @@ for (const { name, schema, value, bytes, accepted, unread, reencoded } of file.p
     }
     const reader = new Reader(unhex(bytes))
     const decoded = decodeFrom(codec, reader)
-    const expected = valueOf(schema, value)
+    const expected = oursOf(schema, value)
     if (decoded instanceof Map) t.deepEqual([...decoded].sort(), [...(expected as Map<string, number>)])
     else t.deepEqual(decoded, expected)
     t.is(reader.left, unread)

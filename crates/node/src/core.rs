@@ -54,6 +54,8 @@ pub enum Job {
     Poll(Arc<Begun>),
     /// Makes a call in frames.
     Call { id: u32, call: framed::Call },
+    /// Opens a call in frames.
+    Open { id: u32, open: framed::Open },
     /// Answers a call in frames.
     Answer { waiting: Box<framed::Waiting>, param: u32, body: Bytes },
     /// Looks for frames that JavaScript waits for.
@@ -162,6 +164,7 @@ impl Core {
             Job::Pump(send) => send.connection(),
             Job::ReadToEnd { recv, .. } => recv.connection(),
             Job::Call { call, .. } => &call.connection,
+            Job::Open { open, .. } => &open.connection,
             Job::Answer { waiting, .. } => waiting.connection(),
             _ => return self.send(job),
         };
@@ -176,12 +179,11 @@ impl Core {
             Job::ReadToEnd { id, recv, max } => {
                 self.begin(id, Box::pin(answered(id, recv.read_to_end(max))));
             }
-            Job::Call { id, call } => self.begin(id, Box::pin(call.run(id, self.clone()))),
             job => self.run(job),
         }
     }
 
-    /// Starts on this thread what ends with one event.
+    /// Starts on this thread, which is the runtime's or inline, what ends with one event.
     fn begin(self: &Arc<Self>, id: u32, task: BoxFuture<'static, Event>) {
         let begun = Arc::new(Begun { id, core: self.clone(), task: Mutex::new(Some(task)) });
         self.calls().insert(id, Running::Begun(begun.clone()));
@@ -246,7 +248,12 @@ impl Core {
                 }
             }
             Job::Respond(responder, body) => responder.respond(body),
-            Job::Call { id, call } => self.spawn(id, call.run(id, self.clone())),
+            Job::Open { id, open } => match open.begin(id, self) {
+                Ok(event) => self.push(event),
+                Err(later) => self.spawn(id, later),
+            },
+            // Begun here, so that streams are opened in the order of the calls.
+            Job::Call { id, call } => self.begin(id, Box::pin(call.run(id, self.clone()))),
             Job::Answer { waiting, param, body } => waiting.answer(param, body),
             Job::Frames(frames) => {
                 if frames.poll() {

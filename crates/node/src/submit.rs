@@ -30,6 +30,7 @@ const READ_TO_END: u32 = 8;
 const BROADCAST: u32 = 9;
 const CALL: u32 = 10;
 const ANSWER: u32 = 11;
+const OPEN: u32 = 12;
 
 struct Record {
     op: u32,
@@ -48,7 +49,6 @@ impl NativeBridge {
             .get(..used as usize)
             .ok_or_else(|| napi::Error::from_reason("used is past the block"))?;
         let mut rest = Bytes::copy_from_slice(used);
-        let core = self.core()?;
         let mut jobs = Vec::new();
         let mut released = Vec::new();
         while !rest.is_empty() {
@@ -56,6 +56,28 @@ impl NativeBridge {
                 next(&mut rest).ok_or_else(|| napi::Error::from_reason("a record ends early"))?;
             self.take(record, &mut jobs, &mut released)?;
         }
+        self.start(jobs, released)
+    }
+
+    /// As a block of one record, with one copy of its body.
+    #[napi(catch_unwind)]
+    pub fn submit_large(
+        &self,
+        op: u32,
+        handle: u32,
+        id: u32,
+        param: u32,
+        body: &[u8],
+    ) -> napi::Result<()> {
+        let (mut jobs, mut released) = (Vec::new(), Vec::new());
+        let body = Bytes::copy_from_slice(body);
+        self.take(Record { op, handle, id, param, body }, &mut jobs, &mut released)?;
+        self.start(jobs, released)
+    }
+
+    /// Starts the work of one crossing.
+    fn start(&self, mut jobs: Vec<Job>, released: Vec<Object>) -> napi::Result<()> {
+        let core = self.core()?;
         let calm = self.pace.note(jobs.len());
         core.spin.set_calm(calm);
         // In a load the runtime has their locks anyway; else this thread saves it the wake.
@@ -143,10 +165,14 @@ impl NativeBridge {
                     self.core()?.push(Event::error(id, &gossip::topic_closed()));
                 }
             }
-            CALL => match self.table().connection(handle) {
+            CALL | OPEN => match self.table().connection(handle) {
                 Some(connection) => {
                     let connection = connection.clone();
-                    jobs.push(Job::Call { id, call: framed::Call { connection, param, body } });
+                    jobs.push(if op == CALL {
+                        Job::Call { id, call: framed::Call { connection, param, body } }
+                    } else {
+                        Job::Open { id, open: framed::Open { connection, param, body } }
+                    });
                 }
                 None => {
                     let failure =

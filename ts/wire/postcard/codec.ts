@@ -47,6 +47,13 @@ export type Shape =
 export type Primitive = 'bool' | 'f32' | 'f64' | 'char' | 'str' | 'bytes' | 'unit' | `${'u' | 'i'}${8 | 16 | 32 | 64 | 128}`
 export type Named = readonly [name: string, codec: AnyCodec]
 
+/** How many least sizes are being found: each may ask for those of its parts. */
+let finding = 0
+/** Whether one of them asked for itself, and was told 0. */
+let guessed = false
+/** What was found by such a guess: right enough for who asked, and to be found again. */
+let guesses: Coder<unknown, never>[] = []
+
 /**
  * How a codec works. Users see it as `Codec`.
  *
@@ -54,8 +61,37 @@ export type Named = readonly [name: string, codec: AnyCodec]
  */
 export abstract class Coder<Out, In = Out> {
   abstract readonly name: string
-  abstract readonly minBytes: number
   abstract readonly shape: Shape
+  #least: number | null = null
+  #finding = false
+
+  /** The fewest bytes a value takes; of recursive codecs no more than that, and 0 only if it is. Found when first asked for. */
+  get minBytes(): number {
+    if (this.#least !== null) return this.#least
+    if (this.#finding) {
+      guessed = true
+      return 0
+    }
+    this.#finding = true
+    finding++
+    try {
+      this.#least = this.least()
+      if (guessed) guesses.push(this)
+      return this.#least
+    } finally {
+      this.#finding = false
+      if (--finding === 0 && guessed) {
+        const least = this.#least
+        for (const one of guesses) one.#least = null
+        guesses = []
+        guessed = false
+        this.#least = least
+      }
+    }
+  }
+
+  /** Finds `minBytes` by those of the parts. */
+  protected abstract least(): number
   /** Checks the value and writes it; what was written before a failure stays. */
   abstract write(writer: Writer, value: In): void
   abstract read(reader: Reader): Out

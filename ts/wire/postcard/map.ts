@@ -18,7 +18,7 @@ class Entry<KO, KI, VO, VI> extends Coder<[KO, VO], readonly [KI, VI]> {
     super()
   }
 
-  get minBytes(): number {
+  protected least(): number {
     return this.key.minBytes + this.value.minBytes
   }
 
@@ -62,7 +62,6 @@ function readEntries<KO, VO>(reader: Reader, entry: Coder<[KO, VO], never>, take
 
 class MapCoder<KO, KI, VO, VI> extends Coder<Map<KO, VO>, Iterable<readonly [KI, VI]>> {
   readonly name: string
-  readonly minBytes = 1
   readonly shape: Shape
   readonly #entry: Entry<KO, KI, VO, VI>
 
@@ -71,6 +70,10 @@ class MapCoder<KO, KI, VO, VI> extends Coder<Map<KO, VO>, Iterable<readonly [KI,
     this.name = `map(${key.name}, ${value.name})`
     this.shape = shape
     this.#entry = new Entry(key, value)
+  }
+
+  protected least(): number {
+    return 1
   }
 
   write(writer: Writer, value: Iterable<readonly [KI, VI]>): void {
@@ -90,7 +93,6 @@ class MapCoder<KO, KI, VO, VI> extends Coder<Map<KO, VO>, Iterable<readonly [KI,
 
 class RecordCoder<VO, VI> extends Coder<Record<string, VO>, Readonly<Record<string, VI>>> {
   readonly name: string
-  readonly minBytes = 1
   readonly shape: Shape
   readonly #entry: Entry<string, string, VO, VI>
 
@@ -99,6 +101,10 @@ class RecordCoder<VO, VI> extends Coder<Record<string, VO>, Readonly<Record<stri
     this.name = `record(${value.name})`
     this.shape = shape
     this.#entry = new Entry(coderOf(str, 'key'), value)
+  }
+
+  protected least(): number {
+    return 1
   }
 
   write(writer: Writer, value: Readonly<Record<string, VI>>): void {

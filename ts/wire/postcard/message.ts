@@ -73,6 +73,7 @@ export function decode<C extends AnyCodec>(schema: C, bytes: Uint8Array, options
 export function encodeInto<C extends AnyCodec>(schema: C, value: Input<C>, writer: Writer, where = ''): void {
   const coder = coderOf(schema, 'schema')
   const mark = writer.length
+  writer.begin()
   try {
     coder.write(writer, value)
   } catch (thrown) {
@@ -114,6 +115,7 @@ export function encodeFrame<C extends AnyCodec>(schema: C, value: Input<C>, writ
   const { index, max = MAX_MESSAGE_BYTES, where = '' } = options
   const coder = coderOf(schema, 'schema')
   const { limit, length } = writer
+  writer.begin()
   try {
     const mark = writer.beginFrame()
     writer.limit = Math.min(limit, length + 1 + max)

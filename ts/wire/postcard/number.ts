@@ -12,23 +12,27 @@ class Scalar<T> extends Coder<T> {
   constructor(
     readonly name: string,
     kind: Primitive,
-    readonly minBytes: number,
+    readonly size: number,
     readonly write: (writer: Writer, value: T) => void,
     readonly read: (reader: Reader) => T,
   ) {
     super()
     this.shape = Object.freeze({ kind })
   }
+
+  protected least(): number {
+    return this.size
+  }
 }
 
 function scalar<T>(
   name: string,
   kind: Primitive,
-  minBytes: number,
+  size: number,
   write: (writer: Writer, value: T) => void,
   read: (reader: Reader) => T,
 ): Codec<T> {
-  return codec(new Scalar(name, kind, minBytes, write, read))
+  return codec(new Scalar(name, kind, size, write, read))
 }
 
 /** A value that is no number of the kind, or none in its range. */

@@ -19,9 +19,12 @@ import {
 
 class Unit extends Coder<void> {
   readonly name = 'unit'
-  readonly minBytes = 0
   readonly shape: Shape = { kind: 'unit' }
   readonly unit = true
+
+  protected least(): number {
+    return 0
+  }
 
   write(_: Writer, value: unknown): void {
     if (value !== undefined && value !== null) fail(`${kindOf(value)} is not nothing`)
@@ -35,7 +38,6 @@ export const unit: UnitCodec = codec(new Unit())
 
 class Option<Out, In> extends Coder<Out | undefined, In | null | undefined> {
   readonly name: string
-  readonly minBytes = 1
   readonly shape: Shape
   readonly option = true
 
@@ -46,6 +48,10 @@ class Option<Out, In> extends Coder<Out | undefined, In | null | undefined> {
     super()
     this.name = `option(${item.name})`
     this.shape = { kind: 'option', item: of }
+  }
+
+  protected least(): number {
+    return 1
   }
 
   write(writer: Writer, value: In | null | undefined): void {
@@ -61,7 +67,6 @@ class Option<Out, In> extends Coder<Out | undefined, In | null | undefined> {
 
 class Maybe<Out, In> extends Coder<{ some: Out } | undefined, { readonly some: In } | null | undefined> {
   readonly name: string
-  readonly minBytes = 1
   readonly shape: Shape
   readonly option = true
 
@@ -72,6 +77,10 @@ class Maybe<Out, In> extends Coder<{ some: Out } | undefined, { readonly some: I
     super()
     this.name = `maybe(${item.name})`
     this.shape = { kind: 'option', item: of }
+  }
+
+  protected least(): number {
+    return 1
   }
 
   write(writer: Writer, value: { readonly some: In } | null | undefined): void {

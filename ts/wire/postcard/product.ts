@@ -50,7 +50,7 @@ class Tuple extends Coder<unknown[], readonly unknown[]> {
     this.shape = { kind: 'tuple', items: Object.freeze([...items]) }
   }
 
-  get minBytes(): number {
+  protected least(): number {
     return sumOfMinBytes(this.#items)
   }
 
@@ -104,7 +104,7 @@ class Struct extends Coder<object, object> {
     this.#Plain = Plain as unknown as new () => Record<string, unknown>
   }
 
-  get minBytes(): number {
+  protected least(): number {
     return sumOfMinBytes(this.#coders)
   }
 

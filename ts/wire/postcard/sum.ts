@@ -20,12 +20,6 @@ import {
 import { unit } from './option.js'
 import { type Fields, namedParts } from './product.js'
 
-export type EnumOut<V extends Fields> = {
-  [K in keyof V]: V[K] extends { readonly unit: true } ? { tag: K } : { tag: K; value: Infer<V[K]> }
-}[keyof V]
-export type EnumIn<V extends Fields> = {
-  [K in keyof V]: V[K] extends { readonly unit: true } ? { readonly tag: K } : { readonly tag: K; readonly value: Input<V[K]> }
-}[keyof V]
 // biome-ignore lint/suspicious/noConfusingVoidType: what a unit yields
 type Ok<T> = [T] extends [void] ? { ok: true; value?: undefined; error?: undefined } : { ok: true; value: T; error?: undefined }
 // biome-ignore lint/suspicious/noConfusingVoidType: what a unit yields
@@ -74,7 +68,7 @@ class Enum extends Coder<Tagged> {
     this.shape = { kind: 'enum', variants }
   }
 
-  get minBytes(): number {
+  protected least(): number {
     const sizes = this.#variants.map(({ index, coder }) => varintLength(index) + coder.minBytes)
     return sizes.length === 0 ? 1 : Math.min(...sizes)
   }
@@ -103,7 +97,6 @@ class Enum extends Coder<Tagged> {
 
 class Names extends Coder<string> {
   readonly name: string
-  readonly minBytes = 1
   readonly shape: Shape
   readonly #names: readonly string[]
   readonly #index: ReadonlyMap<string, number>
@@ -114,6 +107,10 @@ class Names extends Coder<string> {
     this.#index = new Map(names.map((name, index) => [name, index]))
     this.name = nameOf('enumOf', names)
     this.shape = { kind: 'enum', variants: Object.freeze(names.map((name) => Object.freeze([name, unit] as const))) }
+  }
+
+  protected least(): number {
+    return 1
   }
 
   write(writer: Writer, value: string): void {
@@ -143,7 +140,7 @@ class ResultCoder extends Coder<AnyResult> {
     this.shape = { kind: 'result', ok, err }
   }
 
-  get minBytes(): number {
+  protected least(): number {
     return 1 + Math.min(this.#ok.minBytes, this.#err.minBytes)
   }
 
@@ -182,7 +179,13 @@ class ResultCoder extends Coder<AnyResult> {
  * encode(Color, 'Green') // 01
  * ```
  */
-export function enumOf<const V extends Fields>(variants: V): Codec<EnumOut<V>, EnumIn<V>>
+export function enumOf<const V extends Fields>(
+  variants: V,
+  // Spelt out, since a name that `gaiwan/rpc` does not export could not stand in the declarations of a user's module.
+): Codec<
+  { [K in keyof V]: V[K] extends { readonly unit: true } ? { tag: K } : { tag: K; value: Infer<V[K]> } }[keyof V],
+  { [K in keyof V]: V[K] extends { readonly unit: true } ? { readonly tag: K } : { readonly tag: K; readonly value: Input<V[K]> } }[keyof V]
+>
 export function enumOf<const N extends readonly string[]>(names: N): Codec<N[number]>
 export function enumOf(of: Fields | readonly string[]): AnyCodec {
   if (!Array.isArray(of)) return codec<AnyCodec>(new Enum(namedParts(of as Fields, 'variants')) as Coder<unknown, never>)

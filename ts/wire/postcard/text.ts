@@ -8,8 +8,11 @@ import { type Codec, Coder, codec, kindOf, type Shape } from './codec.js'
 
 class Str extends Coder<string> {
   readonly name = 'str'
-  readonly minBytes = 1
   readonly shape: Shape = { kind: 'str' }
+
+  protected least(): number {
+    return 1
+  }
 
   write(writer: Writer, value: string): void {
     if (typeof value !== 'string') fail(`${kindOf(value)} is not a str`)
@@ -24,8 +27,11 @@ class Str extends Coder<string> {
 /** One code point: a length and its UTF-8. Of a text of several, which Rust reads too, the first is taken. */
 class Char extends Coder<string> {
   readonly name = 'char'
-  readonly minBytes = 2
   readonly shape: Shape = { kind: 'char' }
+
+  protected least(): number {
+    return 2
+  }
 
   write(writer: Writer, value: string): void {
     const point = typeof value === 'string' ? value.codePointAt(0) : undefined
@@ -42,7 +48,6 @@ class Char extends Coder<string> {
 }
 
 class ByteString extends Coder<Bytes, Uint8Array> {
-  readonly minBytes = 1
   readonly shape: Shape = { kind: 'bytes' }
 
   constructor(
@@ -50,6 +55,10 @@ class ByteString extends Coder<Bytes, Uint8Array> {
     readonly own: boolean,
   ) {
     super()
+  }
+
+  protected least(): number {
+    return 1
   }
 
   write(writer: Writer, value: Uint8Array): void {
@@ -69,22 +78,26 @@ class FixedBytes extends Coder<Bytes, Uint8Array> {
   readonly shape: Shape
 
   constructor(
-    readonly minBytes: number,
+    readonly size: number,
     name?: string,
   ) {
     super()
-    this.name = name ?? `fixedBytes(${minBytes})`
-    this.shape = name === undefined ? { kind: 'fixedBytes', length: minBytes } : { kind: 'named', name }
+    this.name = name ?? `fixedBytes(${size})`
+    this.shape = name === undefined ? { kind: 'fixedBytes', length: size } : { kind: 'named', name }
+  }
+
+  protected least(): number {
+    return this.size
   }
 
   write(writer: Writer, value: Uint8Array): void {
     if (!isBytes(value)) fail(`${kindOf(value)} is not a Uint8Array`)
-    if (value.length !== this.minBytes) fail(`${value.length} bytes, expected ${this.minBytes}`)
+    if (value.length !== this.size) fail(`${value.length} bytes, expected ${this.size}`)
     writer.raw(value)
   }
 
   read(reader: Reader): Bytes {
-    return reader.view(this.minBytes)
+    return reader.view(this.size)
   }
 }
 
@@ -99,7 +112,7 @@ export class HexBytes extends Coder<string> {
    */
   constructor(
     readonly name: string,
-    readonly minBytes: number,
+    readonly size: number,
     readonly toHex: (value: string) => string,
     readonly check: (bytes: Bytes) => void,
   ) {
@@ -107,12 +120,16 @@ export class HexBytes extends Coder<string> {
     this.shape = { kind: 'named', name }
   }
 
+  protected least(): number {
+    return this.size
+  }
+
   write(writer: Writer, value: string): void {
     writer.raw(Buffer.from(this.toHex(value), 'hex'))
   }
 
   read(reader: Reader): string {
-    const bytes = reader.view(this.minBytes)
+    const bytes = reader.view(this.size)
     this.check(bytes)
     return hex(bytes)
   }

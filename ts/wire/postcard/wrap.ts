@@ -12,7 +12,6 @@ class Lazy<Out, In> extends Coder<Out, In> {
   readonly shape: Shape
   readonly #get: () => Codec<Out, In>
   #item: Coder<Out, In> | null = null
-  #minBytes: number | null = null
 
   constructor(get: () => Codec<Out, In>) {
     super()
@@ -20,22 +19,14 @@ class Lazy<Out, In> extends Coder<Out, In> {
     this.shape = { kind: 'lazy', get: get as () => AnyCodec }
   }
 
-  get minBytes(): number {
-    if (this.#minBytes === null) {
-      // What it contains may ask again: then no less than nothing is true.
-      this.#minBytes = 0
-      this.#minBytes = this.#coder().minBytes
-    }
-    return this.#minBytes
+  protected least(): number {
+    return this.#coder().minBytes
   }
 
   write(writer: Writer, value: In): void {
-    try {
-      writer.down()
-      this.#coder().write(writer, value)
-    } finally {
-      writer.up()
-    }
+    writer.down()
+    this.#coder().write(writer, value)
+    writer.up()
   }
 
   read(reader: Reader): Out {
@@ -62,7 +53,7 @@ class Brand<Out, In> extends Coder<Out, In> {
     this.shape = item.shape
   }
 
-  get minBytes(): number {
+  protected least(): number {
     return this.item.minBytes
   }
 
@@ -94,7 +85,7 @@ class Transform<WireOut, WireIn, Out, In> extends Coder<Out, In> {
     this.shape = names?.shape ?? item.shape
   }
 
-  get minBytes(): number {
+  protected least(): number {
     return this.item.minBytes
   }
 

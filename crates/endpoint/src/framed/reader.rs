@@ -202,12 +202,12 @@ impl FrameReader {
 
     fn take(&mut self, chunks: &[Bytes]) {
         let bytes: usize = chunks.iter().map(Bytes::len).sum();
-        if let Some(pool) = &self.pool {
-            if pool.bytes.fetch_add(bytes, Relaxed) + bytes > pool.max {
-                pool.bytes.fetch_sub(bytes, Relaxed);
-                self.end = Some(End::Busy);
-                return;
-            }
+        if let Some(pool) = &self.pool
+            && pool.bytes.fetch_add(bytes, Relaxed) + bytes > pool.max
+        {
+            pool.bytes.fetch_sub(bytes, Relaxed);
+            self.end = Some(End::Busy);
+            return;
         }
         // Room for what has come, and for a part of what was only announced.
         self.buffer.reserve(self.wants().min((self.buffer.len() + bytes) * GROWTH).max(bytes));

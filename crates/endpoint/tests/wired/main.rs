@@ -9,6 +9,7 @@ mod dial;
 mod early;
 mod facts;
 mod flood;
+mod framed;
 mod hooks;
 mod hostile;
 mod incoming;

@@ -18,9 +18,18 @@ use crate::{
 /// Bytes in front of the request: priority as i32, grace in milliseconds as u32, little-endian.
 const HEAD: usize = 8;
 /// Bits 0 to 24 of the `param` of a CALL: bytes of the answer's payload.
-const MAX_BITS: u32 = 0x01ff_ffff;
+pub(super) const MAX_BITS: u32 = 0x01ff_ffff;
 /// No answer: an ITEM when transport has the request, done when the peer has it.
 const NOTIFY: u32 = 1 << 28;
+
+/// Priority and grace, from the front of a request.
+pub(super) fn take_head(body: &mut Bytes) -> (i32, Duration) {
+    let head = body.split_to(HEAD.min(body.len()));
+    let word = |at: usize| {
+        head.get(at..at + 4).and_then(|four| four.first_chunk::<4>()).copied().unwrap_or_default()
+    };
+    (i32::from_le_bytes(word(0)), Duration::from_millis(u32::from_le_bytes(word(4)).into()))
+}
 
 /// A call to be made.
 pub struct Call {
@@ -35,24 +44,14 @@ pub struct Call {
 impl Call {
     /// OK aux 0: the answer; aux 1: no stream was opened, body the error.
     pub async fn run(mut self, id: u32, core: Arc<Core>) -> Event {
-        let head = self.body.split_to(HEAD.min(self.body.len()));
-        let word = |at: usize| {
-            head.get(at..at + 4)
-                .and_then(|four| four.first_chunk::<4>())
-                .copied()
-                .unwrap_or_default()
-        };
+        let (priority, grace) = take_head(&mut self.body);
         let (wanted, queued) = if self.param & NOTIFY == 0 {
             (Wanted::Answer((self.param & MAX_BITS) as usize), None)
         } else {
             let tell = move || core.push(Event::item(id, Aux::Value(0), Bytes::new()));
             (Wanted::Delivered, Some(Box::new(tell) as Queued))
         };
-        let options = CallOptions {
-            wanted,
-            priority: i32::from_le_bytes(word(0)),
-            grace: Duration::from_millis(u32::from_le_bytes(word(4)).into()),
-        };
+        let options = CallOptions { wanted, priority, grace };
         let failure =
             match call(self.connection.connection.clone(), self.body, options, queued).await {
                 Ok(answer) => return Event::ok(id, Aux::Value(0), answer),

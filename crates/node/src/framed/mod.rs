@@ -9,5 +9,6 @@ mod waiting;
 
 pub use call::Call;
 pub use frames::Frames;
+pub use open::Open;
 pub use piece::Piece;
 pub use waiting::Waiting;

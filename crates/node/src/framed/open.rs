@@ -8,7 +8,12 @@ use gaiwan_endpoint::{Failure, framed::FrameReader};
 use napi_derive::napi;
 use quinn::{RecvStream, SendStream};
 
-use super::{frames::Frames, piece::Piece, waiting::QUEUE};
+use super::{
+    call::{MAX_BITS, take_head},
+    frames::Frames,
+    piece::Piece,
+    waiting::QUEUE,
+};
 use crate::{
     bridge::NativeBridge,
     connection::Held,
@@ -18,6 +23,9 @@ use crate::{
     send::SendHalf,
     table::Object,
 };
+
+/// Bit of the `param` of an OPEN: the request is all there is to send.
+const FINISH: u32 = 1 << 28;
 
 /// A stream to be opened, and what goes out with it.
 struct Opening {
@@ -51,55 +59,63 @@ impl Opening {
         let send = (!self.finish).then_some(Object::Send(send));
         Ok((send, Piece::Frames(frames).object()))
     }
+
+    fn opened(
+        self,
+        id: u32,
+        core: &Arc<Core>,
+        held: &Arc<Held>,
+        streams: (SendStream, RecvStream),
+    ) -> Event {
+        match self.start(core, held, streams) {
+            Ok((Some(send), frames)) => Event::ok(id, Aux::Pair(send, frames), Bytes::new()),
+            Ok((None, frames)) => Event::ok(id, Aux::Object(frames), Bytes::new()),
+            Err(failure) => Event::error(id, &failure),
+        }
+    }
+}
+
+/// A call to be opened.
+pub struct Open {
+    /// Where.
+    pub connection: Arc<Held>,
+    /// Bits 0 to 24: bytes of an answer's payload; [`FINISH`].
+    pub param: u32,
+    /// Head and request, as of a CALL.
+    pub body: Bytes,
+}
+
+impl Open {
+    /// At once if the peer has given credit, so that calls keep their order; else the future that waits for it. OK has
+    /// the receiving half if the request was all there is to send, else both.
+    pub fn begin(
+        mut self,
+        id: u32,
+        core: &Arc<Core>,
+    ) -> Result<Event, impl Future<Output = Event> + Send + use<>> {
+        let (priority, _) = take_head(&mut self.body);
+        let opening = Opening {
+            request: self.body,
+            finish: self.param & FINISH != 0,
+            max: (self.param & MAX_BITS) as usize,
+            priority,
+        };
+        let (core, held) = (core.clone(), self.connection);
+        match held.quinn().open_bi().now_or_never() {
+            Some(Ok(streams)) => Ok(opening.opened(id, &core, &held, streams)),
+            Some(Err(error)) => Ok(Event::error(id, &Failure::connection(&error))),
+            None => Err(async move {
+                match held.quinn().open_bi().await {
+                    Ok(streams) => opening.opened(id, &core, &held, streams),
+                    Err(error) => Event::error(id, &Failure::connection(&error)),
+                }
+            }),
+        }
+    }
 }
 
 #[napi]
 impl NativeBridge {
-    /// Opens a stream and writes `request` on it, and the end if `finish`. The handle: of the receiving half if
-    /// `finish`, else of the sending half, and the receiving half is one more. 0 if it must wait for credit: then OK on
-    /// `call` has it. Answers in frames of at most `max_bytes`.
-    #[napi(catch_unwind)]
-    #[allow(clippy::too_many_arguments, reason = "one crossing")]
-    pub fn framed_open(
-        &self,
-        connection: u32,
-        call: u32,
-        priority: i32,
-        finish: bool,
-        max_bytes: u32,
-        request: &[u8],
-    ) -> napi::Result<u32> {
-        let (core, held) = (self.core()?, self.connection_of(connection)?);
-        let opening = Opening {
-            request: Bytes::copy_from_slice(request),
-            finish,
-            max: max_bytes as usize,
-            priority,
-        };
-        match held.quinn().open_bi().now_or_never() {
-            Some(Ok(streams)) => {
-                let mut table = self.table_mut();
-                return Ok(match opening.start(core, &held, streams).map_err(to_js)? {
-                    (Some(send), frames) => table.insert_pair(send, frames),
-                    (None, frames) => table.insert(frames),
-                });
-            }
-            Some(Err(error)) => return Err(to_js(Failure::connection(&error))),
-            None => {}
-        }
-        let shared = core.clone();
-        core.call(call, async move {
-            let streams =
-                held.quinn().open_bi().await.map_err(|error| Failure::connection(&error))?;
-            let aux = match opening.start(&shared, &held, streams)? {
-                (Some(send), frames) => Aux::Pair(send, frames),
-                (None, frames) => Aux::Object(frames),
-            };
-            Ok(Event::ok(call, aux, Bytes::new()))
-        });
-        Ok(0)
-    }
-
     /// Ends a sending half with an abort mark behind what was written. If that has not left within `grace_ms` it is
     /// reset with code 0, and if not even the first `whole` bytes have, the connection is tainted. Uses the handle up.
     #[napi(catch_unwind)]
