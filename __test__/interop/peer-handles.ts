@@ -50,6 +50,11 @@ export class PeerEndpoint {
     this.address = facts.address
   }
 
+  /** What commands call it. */
+  get handle(): number {
+    return this.#endpoint
+  }
+
   /** What others need to dial it. */
   get addr(): { id: string; addresses: string[] } {
     return { id: this.id, addresses: [this.address] }
@@ -139,6 +144,11 @@ export class PeerConnection {
     this.attempted = facts.attempted ?? false
     this.remoteId = facts.remoteId ?? null
     this.alpn = facts.alpn ?? null
+  }
+
+  /** What commands call it. */
+  get handle(): number {
+    return this.#connection
   }
 
   /** Waits for the handshake of an early connection; `accepted` is null at the acceptor. */
@@ -265,6 +275,16 @@ export class PeerRecv {
     let text = ''
     for (let chunk = await this.read(); chunk !== null; chunk = await this.read()) text += chunk
     return text
+  }
+
+  /** All that is left. */
+  async readBytes(): Promise<Uint8Array> {
+    const parts: Uint8Array[] = []
+    for (;;) {
+      const hex = await this.#peer.call<string | null>('read', { recv: this.#recv, maxBytes: 65_536 })
+      if (hex === null) return Buffer.concat(parts)
+      parts.push(Buffer.from(hex, 'hex'))
+    }
   }
 
   /** Count and hash of all that is left. */

@@ -11,7 +11,7 @@ import { PeerEndpoint } from './peer-handles.js'
 const PROGRAM = `gaiwan-interop-peer${process.platform === 'win32' ? '.exe' : ''}`
 
 /** Where the peer is: GAIWAN_INTEROP_PEER, else where `npm run build:interop` puts it. */
-function program(): string {
+export function program(): string {
   const path = process.env.GAIWAN_INTEROP_PEER ?? fileURLToPath(new URL(`../../interop/target/release/${PROGRAM}`, import.meta.url))
   if (!existsSync(path)) throw new Error(`no interop peer at ${path}: run \`npm run build:interop\``)
   return path

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use iroh::endpoint::{
-    Builder, ConnectOptions, Incoming, QuicTransportConfig, RecvStream, SendStream, VarInt, presets,
+    Builder, ConnectOptions, Incoming, PortmapperConfig, QuicTransportConfig, RecvStream,
+    SendStream, VarInt, presets,
 };
 use iroh::{Endpoint, EndpointAddr, EndpointId, RelayMode, SecretKey};
 use serde::Deserialize;
@@ -155,10 +156,12 @@ impl Host {
     }
 }
 
-/// What all endpoints of this peer have in common: one port of 127.0.0.1 and no relay.
+/// What all endpoints of this peer have in common: one port of 127.0.0.1, no relay and no port mapping
+/// (`irpc-iroh` turns iroh's default features on, and with them the port mapper).
 pub fn builder(port: u16) -> Result<Builder, Fault> {
     Endpoint::builder(presets::Minimal)
         .relay_mode(RelayMode::Disabled)
+        .portmapper_config(PortmapperConfig::Disabled)
         .clear_ip_transports()
         .bind_addr(SocketAddr::from(([127, 0, 0, 1], port)))
         .map_err(Fault::usage)

@@ -23,7 +23,7 @@ impl<'de> Deserialize<'de> for Code {
 /// `kind` of a connection's end: `local`, `remote` (an application close), `transport-local` and
 /// `transport-remote` (which side detected it), `timeout`, `reset`, `version`. Of a stream:
 /// `stopped`, `stream-reset`, `stream-closed`, `early-rejected`. Of a dial: `self`, `no-address`,
-/// `dial-timeout`, `dial`. Of a datagram: `datagram-*`. `usage`: the test is wrong.
+/// `dial-timeout`, `dial`. Of a datagram: `datagram-*`. Of a call: `rpc-*`, see `rpc_fault.rs`. `usage`: the test is wrong.
 #[derive(Debug, Serialize)]
 pub struct Fault {
     kind: &'static str,
@@ -57,6 +57,12 @@ impl Fault {
     fn reason(mut self, reason: &[u8]) -> Self {
         self.reason = Some(String::from_utf8_lossy(reason).into_owned());
         self
+    }
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{}: {}", self.kind, self.message)
     }
 }
 

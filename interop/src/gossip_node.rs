@@ -1,6 +1,5 @@
 //! The reference's gossip on one endpoint.
 
-use iroh::EndpointAddr;
 use iroh::address_lookup::memory::MemoryLookup;
 use iroh::protocol::Router;
 use iroh_gossip::net::Gossip;
@@ -64,11 +63,7 @@ impl Node {
 
 /// Notes where peers are.
 pub fn learn(lookup: &MemoryLookup, peers: &[Near]) {
-    for Near { id, addresses } in peers {
-        let mut to = EndpointAddr::new(*id);
-        for address in addresses {
-            to = to.with_ip_addr(*address);
-        }
-        lookup.add_endpoint_info(to);
+    for peer in peers {
+        lookup.add_endpoint_info(peer.addr());
     }
 }

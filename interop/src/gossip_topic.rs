@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use iroh::EndpointId;
 use iroh::address_lookup::memory::MemoryLookup;
+use iroh::{EndpointAddr, EndpointId};
 use iroh_gossip::api::{Event, GossipReceiver, GossipSender, JoinOptions};
 use iroh_gossip::proto::DeliveryScope;
 use n0_future::StreamExt;
@@ -26,6 +26,12 @@ pub struct Near {
     pub id: EndpointId,
     #[serde(default)]
     pub addresses: Vec<SocketAddr>,
+}
+
+impl Near {
+    pub fn addr(&self) -> EndpointAddr {
+        self.addresses.iter().fold(EndpointAddr::new(self.id), |to, at| to.with_ip_addr(*at))
+    }
 }
 
 /// What to subscribe to.

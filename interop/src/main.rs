@@ -5,8 +5,8 @@
 //! command that waits answers when what it waits for has come, so answers may come out of order.
 //! The process ends when stdin does. It binds and dials 127.0.0.1 only: no relay, no lookup.
 //!
-//! `gaiwan-interop-peer blobs-bench …` and `… gossip-bench …` are other programs, see `blobs_bench.rs` and
-//! `gossip_bench.rs`.
+//! `gaiwan-interop-peer blobs-bench …`, `… gossip-bench …`, `… rpc-bench …` and `… storage …` are other programs, see
+//! `blobs_bench.rs`, `gossip_bench.rs`, `rpc_bench.rs` and `storage.rs`.
 
 mod blobs;
 mod blobs_add;
@@ -31,7 +31,19 @@ mod gossip_bench;
 mod gossip_node;
 mod gossip_topic;
 mod pattern;
+mod rpc;
+mod rpc_bench;
+mod rpc_call;
+mod rpc_client;
+mod rpc_fault;
+mod rpc_hard;
+mod rpc_json;
+mod rpc_node;
+mod rpc_storm;
+mod rpc_tea;
+mod rpc_tea_serve;
 mod serve;
+mod storage;
 mod stream;
 mod table;
 
@@ -56,6 +68,7 @@ enum Either {
     Core(Command),
     Blobs(blobs::Command),
     Gossip(gossip::Command),
+    Rpc(rpc::Command),
 }
 
 impl Request {
@@ -71,6 +84,9 @@ impl Request {
         } else if let Some(name) = name.strip_prefix("gossip") {
             value["cmd"] = name.into();
             gossip::Command::deserialize(value).map(Either::Gossip)
+        } else if let Some(name) = name.strip_prefix("rpc") {
+            value["cmd"] = name.into();
+            rpc::Command::deserialize(value).map(Either::Rpc)
         } else {
             Command::deserialize(value).map(Either::Core)
         };
@@ -86,6 +102,8 @@ async fn main() -> anyhow::Result<()> {
         None => serve_commands().await,
         Some("gossip-bench") => gossip_bench::run(arguments.collect()).await,
         Some("blobs-bench") => blobs_bench::run(arguments.collect()).await,
+        Some("rpc-bench") => rpc_bench::run(arguments.collect()).await,
+        Some("storage") => storage::run(arguments.collect()).await,
         Some(other) => anyhow::bail!("unknown argument {other}"),
     }
 }
@@ -107,6 +125,7 @@ async fn serve_commands() -> anyhow::Result<()> {
                         Either::Core(command) => command::run(&table, command).await,
                         Either::Blobs(command) => blobs::run(&table, command).await,
                         Either::Gossip(command) => gossip::run(&table, command).await,
+                        Either::Rpc(command) => rpc::run(&table, command).await,
                     };
                     // The writer is gone only when the process ends.
                     let _ = answers.send(to_line(id, result));

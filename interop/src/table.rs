@@ -14,6 +14,9 @@ use crate::endpoint::Host;
 use crate::fault::Fault;
 use crate::gossip_node::Node;
 use crate::gossip_topic::Topic;
+use crate::rpc_call::Call;
+use crate::rpc_client::AnyClient;
+use crate::rpc_node::Server;
 
 /// A stream half. `cut` ends a call that waits while it holds the stream.
 pub struct Half<S> {
@@ -40,6 +43,9 @@ pub struct Table {
     providers: Mutex<HashMap<u32, Arc<Provider>>>,
     gossips: Mutex<HashMap<u32, Arc<Node>>>,
     topics: Mutex<HashMap<u32, Arc<Topic>>>,
+    rpcs: Mutex<HashMap<u32, Arc<Server>>>,
+    clients: Mutex<HashMap<u32, Arc<AnyClient>>>,
+    calls: Mutex<HashMap<u32, Arc<Call>>>,
 }
 
 impl Table {
@@ -75,6 +81,18 @@ impl Table {
         self.add(&self.topics, Arc::new(topic))
     }
 
+    pub fn add_rpc(&self, server: Server) -> u32 {
+        self.add(&self.rpcs, Arc::new(server))
+    }
+
+    pub fn add_client(&self, client: AnyClient) -> u32 {
+        self.add(&self.clients, Arc::new(client))
+    }
+
+    pub fn add_call(&self, call: Call) -> u32 {
+        self.add(&self.calls, Arc::new(call))
+    }
+
     pub fn endpoint(&self, handle: u32) -> Result<Arc<Host>, Fault> {
         get(&self.endpoints, handle, "endpoint")
     }
@@ -105,6 +123,30 @@ impl Table {
 
     pub fn topic(&self, handle: u32) -> Result<Arc<Topic>, Fault> {
         get(&self.topics, handle, "topic")
+    }
+
+    pub fn rpc(&self, handle: u32) -> Result<Arc<Server>, Fault> {
+        get(&self.rpcs, handle, "rpc")
+    }
+
+    pub fn client(&self, handle: u32) -> Result<Arc<AnyClient>, Fault> {
+        get(&self.clients, handle, "client")
+    }
+
+    pub fn call(&self, handle: u32) -> Result<Arc<Call>, Fault> {
+        get(&self.calls, handle, "call")
+    }
+
+    pub fn take_rpc(&self, handle: u32) -> Result<Arc<Server>, Fault> {
+        lock(&self.rpcs).remove(&handle).ok_or_else(|| unknown("rpc", handle))
+    }
+
+    pub fn take_client(&self, handle: u32) -> Result<Arc<AnyClient>, Fault> {
+        lock(&self.clients).remove(&handle).ok_or_else(|| unknown("client", handle))
+    }
+
+    pub fn take_call(&self, handle: u32) -> Result<Arc<Call>, Fault> {
+        lock(&self.calls).remove(&handle).ok_or_else(|| unknown("call", handle))
     }
 
     pub fn take_gossip(&self, handle: u32) -> Result<Arc<Node>, Fault> {
