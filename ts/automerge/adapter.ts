@@ -133,7 +133,7 @@ export class GaiwanNetworkAdapter extends NetworkAdapter implements ProtocolHand
       this.#give(session, () => session.close(), tooLarge(length, maxSendBytes))
     } else if (session.queuedBytes + frame.length > maxQueueBytes) {
       const error = new GaiwanError('FRAME_TOO_LARGE', `more than ${maxQueueBytes} bytes wait for ${message.targetId}`)
-      this.#give(session, () => session.abort(error), error)
+      this.#give(session, () => session.abort(), error)
     } else session.send(frame, message.type === 'ephemeral')
   }
 
