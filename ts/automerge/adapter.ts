@@ -71,8 +71,8 @@ export class GaiwanNetworkAdapter extends NetworkAdapter implements ProtocolHand
     this.#settings = settings
     this.#peers = new Map(settings.peers.map((addr) => [addr.id, addr]))
     this.#table = new Table(settings.endpoint.id, {
-      candidate: ({ peer }) => this.emit('peer-candidate', peer),
-      disconnected: ({ peerId }) => this.emit('peer-disconnected', { peerId }),
+      candidate: ({ peer }) => guarded(() => this.emit('peer-candidate', peer)),
+      disconnected: ({ peerId }) => guarded(() => this.emit('peer-disconnected', { peerId })),
     })
     this.#host = {
       retry: settings.retry,
@@ -108,9 +108,9 @@ export class GaiwanNetworkAdapter extends NetworkAdapter implements ProtocolHand
     this.peerId = peerId
     this.peerMetadata = peerMetadata ?? this.peerMetadata ?? {}
     if (this.#isConnected) return
+    if (router !== null) this.#unroute = addRoute(router, [utf8(REPO_ALPN)], this)
     this.#isConnected = this.#wasConnected = true
     this.#startTimer()
-    if (router !== null) this.#unroute = addRoute(router, [utf8(REPO_ALPN)], this)
     for (const wake of this.#waiting.splice(0)) wake()
     for (const addr of this.#peers.values()) this.#keep(addr)
   }
@@ -118,7 +118,7 @@ export class GaiwanNetworkAdapter extends NetworkAdapter implements ProtocolHand
   /** Queues a message for the session of its target. Never throws for a peer that is gone. */
   send(message: Message): void {
     if (message.data?.byteLength === 0) throw new Error('Tried to send a zero-length message')
-    if (message.documentId !== undefined) this.#documents.add(message.documentId)
+    if (message.documentId !== undefined && message.type !== 'doc-unavailable') this.#documents.add(message.documentId)
     const session = this.#table.get(message.targetId)
     if (session === undefined || !session.isOpen || !isRepoType(message.type)) {
       log('%s: not sent, a %s message', message.targetId, message.type)
@@ -216,7 +216,8 @@ export class GaiwanNetworkAdapter extends NetworkAdapter implements ProtocolHand
 
   #welcomes(remoteId: EndpointId): boolean {
     try {
-      return this.#settings.accept?.(remoteId) ?? true
+      const { accept } = this.#settings
+      return accept === null || accept(remoteId) === true
     } catch (error) {
       endpointCore(this.#settings.endpoint, 'endpoint').handlerError(error, undefined)
       return false
@@ -296,7 +297,7 @@ export class GaiwanNetworkAdapter extends NetworkAdapter implements ProtocolHand
     this.#becomeReady()
     this.#table.announce(session)
     opened()
-    const error = await session.run((message) => this.emit('message', message))
+    const error = await session.run((message) => guarded(() => this.emit('message', message)))
     this.#table.drop(session)
     await this.#close(session)
     if (error !== null) throw error
@@ -338,6 +339,17 @@ export class GaiwanNetworkAdapter extends NetworkAdapter implements ProtocolHand
     if (this.#isConnected) this.disconnect()
     // One that waits for the Repo need not wait for peers any more.
     this.#becomeReady()
+  }
+}
+
+/** A listener that throws is heard as an uncaught exception; the session is not to blame. */
+function guarded(emit: () => void): void {
+  try {
+    emit()
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error
+    })
   }
 }
 

@@ -66,10 +66,15 @@ export class Table {
     for (;;) {
       signal.throwIfAborted()
       if (!this.all.some(({ remoteId }) => remoteId === id)) return
-      await new Promise<void>((resolve) => {
-        this.#waiting.push(resolve)
-        signal.addEventListener('abort', () => resolve(), { once: true })
+      let wake = () => {}
+      const woken = new Promise<void>((resolve) => {
+        wake = resolve
       })
+      this.#waiting.push(wake)
+      signal.addEventListener('abort', wake, { once: true })
+      await woken
+      signal.removeEventListener('abort', wake)
+      this.#waiting = this.#waiting.filter((one) => one !== wake)
     }
   }
 
