@@ -19,6 +19,7 @@ const ORIGINALS: Readonly<Record<string, string>> = {
   'echo.ts': '7ae8b7a6d82bbd997993a270a0b8bab6213af89489e4c186be12f287ed3b66ae',
   'gateway.ts': 'bf468b84a5afb353b98c1063358e3811527a738993f31f1452d5095fff9f4460',
   'share-folder.ts': '1271b077dabd29da4103dd9facb4576c7a576884413cdf15af4a22b4ac5142e6',
+  'typed-rpc.ts': 'e7adbd25d2da895cc71c3697a9dd344e03e0dda4c537b1840b2fbb82988aaaf7',
   'versions.ts': '7fb25e4d08d8ae307e21d6b42eb97c68d1539834eab7ad2500ccbfbea0b11663',
   'zero-rtt.ts': 'd704c35772a80718cf6f6aa44aa1aa3be009a528c04d89977356f4ec2c5d3329',
 }
@@ -78,6 +79,15 @@ test('zero-rtt', async (t) => {
   const { status, stdout, stderr } = await run(t, `${folder}/zero-rtt.ts`)
   t.is(stderr, '')
   t.is(stdout, '27 coins (early: false)\n27 coins (early: true)\n')
+  t.is(status, 0)
+})
+
+test('typed-rpc', async (t) => {
+  const { status, stdout, stderr } = await run(t, `${folder}/typed-rpc.ts`)
+  t.is(stderr, '')
+  const [buys, ...rest] = stdout.trimEnd().split('\n')
+  t.regex(buys as string, /^only 100 g left$/)
+  t.deepEqual(rest, ['sencha ', 'assam new', '100', '50', 'ding, a customer'])
   t.is(status, 0)
 })
 

@@ -46,7 +46,8 @@ test('toRust prints the enum of the reference service', (t) => {
     'pub enum TeaProtocol {',
     '    #[rpc(tx = oneshot::Sender<Option<String>>)]\n    Get(GetRequest),',
     '    #[rpc(tx = mpsc::Sender<(String, u64)>)]\n    List(()),',
-    '    #[rpc(rx = mpsc::Receiver<(String, String)>, tx = oneshot::Sender<u64>)]\n    SetMany(()),',
+    '    #[rpc(rx = mpsc::Receiver<(String, String)>, tx = oneshot::Sender<u64>)]\n    SetMany(SetManyRequest),',
+    'pub struct SetManyRequest(pub ());',
     '    #[rpc(tx = NoSender)]\n    Log(String),',
     '    #[rpc(tx = oneshot::Sender<Result<u64, String>>)]\n    Div((u64, u64)),',
     'pub struct SetRequest {\n    pub key: String,\n    pub value: Bytes,\n}',
@@ -58,4 +59,15 @@ test('toRust prints the enum of the reference service', (t) => {
 test('a reserved variant keeps its index', (t) => {
   const rust = r.service({ Old: r.reserved(), New: r.notify(r.str).at(1) }).toRust()
   t.regex(rust, /Old\(\(\)\),[\s\S]*New\(String\)/)
+})
+
+test('toRust gives each variant a request type of its own, as the macro of irpc wants it', (t) => {
+  const key = r.struct({ key: r.str })
+  const rust = r
+    .service({ Gone: r.reserved(), List: r.serverStream(r.unit, r.str), Get: r.unary(key, r.str), Del: r.unary(key, r.unit) })
+    .toRust()
+  const requests = [...rust.matchAll(/^ {4}\w+\((.+)\),$/gm)].map(([, request]) => request)
+  t.deepEqual(requests, ['()', 'ListRequest', 'GetRequest', 'DelRequest'])
+  t.true(rust.includes('pub struct ListRequest(pub ());'))
+  t.true(rust.includes('pub struct DelRequest(pub GetRequest);'))
 })

@@ -7,8 +7,10 @@ export function rustOf(name: string, names: readonly string[], plans: readonly (
   const types = new Types()
   const variants = names.map((variant, n) => {
     const plan = plans[n]
-    if (plan === null || plan === undefined) return `    /// Reserved.\n    ${pascal(variant)}(()),`
-    const request = types.of(plan.request, `${pascal(variant)}Request`)
+    if (plan === null || plan === undefined)
+      return `    /// Reserved.\n    ${pascal(variant)}(${types.own('()', `${pascal(variant)}Request`)}),`
+    const hint = `${pascal(variant)}Request`
+    const request = types.own(types.of(plan.request, hint), hint)
     const updates = channel('rx', plan.updates, plan.update === null ? '' : types.of(plan.update, `${pascal(variant)}Update`))
     const answers = channel('tx', plan.answers, plan.answer === null ? '' : types.of(plan.answer, `${pascal(variant)}Answer`))
     const attribute = [updates, answers].filter((part) => part !== '').join(', ')
@@ -30,6 +32,19 @@ class Types {
   readonly definitions: string[] = []
   readonly #names = new Map<AnyCodec, string>()
   readonly #taken = new Set<string>()
+  readonly #requests = new Set<string>()
+
+  /** The request of one variant: irpc's macro wants a type for each, so one that another has already is wrapped, which changes no byte. */
+  own(request: string, hint: string): string {
+    if (!this.#requests.has(request)) {
+      this.#requests.add(request)
+      return request
+    }
+    const name = this.#free(hint)
+    this.#taken.add(name)
+    this.definitions.push(`#[derive(Debug, Serialize, Deserialize)]\npub struct ${name}(pub ${request});\n`)
+    return name
+  }
 
   /** The Rust type of a codec; `hint` names it if it needs a definition. */
   of(codec: AnyCodec, hint: string): string {
