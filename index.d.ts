@@ -561,8 +561,13 @@ export interface NativeGossipOptions {
   cacheEvictIntervalMs?: number
   /** Where questions about who may connect go: ITEM with a token and the id. */
   acceptSub?: number
-  /** Where requests for connections go: ITEM with a token and the id. */
+  /**
+   * Where requests for connections go: ITEM with a token and the id, then what is known of its addresses, as text
+   * with commas between.
+   */
   dialSub?: number
+  /** Whether they go there for peers with a known address too. */
+  dialAll?: boolean
 }
 
 /** Versions of the addon and of what it stands on. */

@@ -1,6 +1,6 @@
 import test from 'ava'
 import { ALPN, Gossip, topicId } from '../../ts/gossip/index.js'
-import { GaiwanError, MemoryLookup } from '../../ts/index.js'
+import { type EndpointHook, GaiwanError, MemoryLookup } from '../../ts/index.js'
 import { acceptOne, bind } from '../helpers/pair.js'
 import { Ear, neighbors, room, rooms, said } from './network.js'
 
@@ -37,8 +37,7 @@ test('five endpoints that know one of them hear what each says', async (t) => {
 })
 
 test('a thousand messages of one tick arrive each once', async (t) => {
-  // All of them may wait for the peer: what finds no room goes, oldest first.
-  const [a, b] = await rooms(t, 2, { limits: { maxQueuedFrames: 2_000 } })
+  const [a, b] = await rooms(t, 2)
   const [here, there] = await neighbors(t, a!, b!)
   const ear = new Ear(there)
   const counts = await Promise.all(Array.from({ length: 1_000 }, (_, n) => here.broadcast(`message ${n}`)))
@@ -179,6 +178,25 @@ test('a connection of another protocol or endpoint is refused', async (t) => {
   await t.throwsAsync(a.gossip.accept(connection), { instanceOf: TypeError, message: /^connection: .*ALPN/ })
   const other = new Gossip(b)
   await t.throwsAsync(other.accept(connection), { instanceOf: TypeError, message: /^connection: .*endpoint/ })
+})
+
+test('a dial is asked of beforeConnect like any other, with the addresses that gossip knows', async (t) => {
+  const asked: string[] = []
+  let answer = false
+  const beforeConnect: EndpointHook['beforeConnect'] = (to, alpn) => {
+    asked.push(`${to.id} ${to.addresses?.join()} ${said(alpn)}`)
+    return answer
+  }
+  const [a, b] = [await room(t, {}, { hooks: [{ beforeConnect }] }), await room(t)]
+  const there = await b.gossip.subscribe(t.title)
+  const here = await a.gossip.subscribe(t.title, [b.endpoint.addr])
+  const error = await t.throwsAsync(here.joined({ timeoutMs: 500 }), { instanceOf: GaiwanError })
+  t.is(error?.code, 'JOIN_TIMEOUT')
+  t.is(a.endpoint.metrics()['quic_outgoing_handshakes'], 0)
+  answer = true
+  await Promise.all([here.joined(), there.joined()])
+  t.true(asked.length >= 2)
+  for (const question of asked) t.is(question, `${b.endpoint.id} ${b.endpoint.addr.addresses?.join()} ${ALPN}`)
 })
 
 test('who is not accepted becomes no neighbor', async (t) => {

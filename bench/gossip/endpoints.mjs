@@ -4,13 +4,15 @@ import { Endpoint, Router } from '../../dist/index.js'
 
 const TOPIC = 'swarm of the bench'
 /** Messages under way at once. */
-const AT_ONCE = 8
+const AT_ONCE = 64
 /** A message that is not everywhere after this time counts as missed. */
 const PATIENCE_MS = 30_000
+/** The same for a message that only finds out whether the swarm is one. */
+const PROBE_MS = 1_000
 
 /**
- * Every message of `messages` must reach every node; then 30 % of the nodes are closed without leaving their topic, and as many messages more
- * must reach all that are left.
+ * Once the swarm is one, every message of `messages` must reach every node; then 30 % of the nodes are closed without leaving their topic, and
+ * as many messages more must reach all that are left. `settled` is the time until a first message was everywhere, in milliseconds.
  */
 export async function swarm({ endpoints, messages }) {
   const messenger = new Messenger()
@@ -20,7 +22,10 @@ export async function swarm({ endpoints, messages }) {
     const known = nodes[Math.floor(Math.random() * nodes.length)]
     nodes.push(await enter(messenger, known.endpoint.addr))
   }
-  const row = async (pattern, alive) => ({ nodes: alive.length, pattern: `real, ${pattern}`, ...(await messenger.rounds(alive, messages)) })
+  const row = async (pattern, alive) => {
+    const settled = await messenger.settled(alive)
+    return { nodes: alive.length, pattern: `real, ${pattern}, ${AT_ONCE} at once`, settled, ...(await messenger.rounds(alive, messages)) }
+  }
   const rows = [await row('changing sender', nodes)]
   const lost = nodes.splice(Math.ceil(endpoints * 0.7))
   await Promise.all(lost.map(({ endpoint }) => endpoint.close()))
@@ -72,7 +77,16 @@ class Messenger {
     return { rounds: messages, rmr, ldh: all.ldh / messages, ms: all.ms / messages, missed: all.missed / messages }
   }
 
-  async #send(nodes) {
+  /**
+   * A node whose only neighbor had no room for it has none for a moment, and nobody is sent what was said before; so too after a loss.
+   */
+  async settled(nodes) {
+    const begun = performance.now()
+    while ((await this.#send(nodes, PROBE_MS)).missing > 0);
+    return performance.now() - begun
+  }
+
+  async #send(nodes, patience = PATIENCE_MS) {
     const number = ++this.#last
     const { topic } = nodes[Math.floor(Math.random() * nodes.length)]
     const content = new Uint8Array(64)
@@ -81,7 +95,7 @@ class Messenger {
     const message = { missing: nodes.length - 1, hops: 0, done: () => {} }
     const everywhere = new Promise((resolve) => {
       message.done = resolve
-      setTimeout(resolve, PATIENCE_MS).unref()
+      setTimeout(resolve, patience).unref()
     })
     this.#open.set(number, message)
     await topic.broadcast(content)

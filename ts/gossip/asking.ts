@@ -1,5 +1,6 @@
-// What the native instance asks: who may connect, and connections to peers that only lookups can find.
+// What the native instance asks: who may connect, and connections to peers that lookups or hooks have to do with.
 import type { Sink } from '../endpoint/call.js'
+import type { EndpointAddr } from '../endpoint/addr.js'
 import { connectionCore } from '../endpoint/connection.js'
 import type { Endpoint } from '../endpoint/endpoint.js'
 import type { EndpointCore } from '../endpoint/endpoint-core.js'
@@ -34,7 +35,7 @@ export class Questions implements Sink {
   }
 }
 
-/** Dials with the lookups of the endpoint. */
+/** Dials with the lookups and the hooks of the endpoint. */
 export class Dials implements Sink {
   readonly #endpoint: Endpoint
   readonly #core: EndpointCore
@@ -46,17 +47,18 @@ export class Dials implements Sink {
     this.#alpn = alpn
   }
 
-  take(token: number, id: Bytes): void {
-    void this.#dial(token, hex(id))
+  take(token: number, question: Bytes): void {
+    const addresses = Buffer.from(question.subarray(32)).toString().split(',').filter(Boolean)
+    void this.#dial(token, { id: hex(question.subarray(0, 32)), addresses })
   }
 
   end(): void {}
 
   /** Never rejects. */
-  async #dial(token: number, id: EndpointId): Promise<void> {
+  async #dial(token: number, to: EndpointAddr): Promise<void> {
     const { bridge } = this.#core
     try {
-      const { lease } = connectionCore(await this.#endpoint.connect(id, this.#alpn), 'connection')
+      const { lease } = connectionCore(await this.#endpoint.connect(to, this.#alpn), 'connection')
       bridge.direct.gossipDialed(token, lease.handle, null, null)
       // Natively it lives on; here nobody has a use for it.
       bridge.release(lease)

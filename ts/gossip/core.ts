@@ -25,6 +25,7 @@ export class GossipCore {
     this.endpoint = core
     const options = { ...settings.native }
     options.dialSub = this.#listen(new Dials(endpoint, core, settings.alpn))
+    options.dialAll = core.settings.hooks.some((hook) => hook.beforeConnect !== undefined)
     if (settings.accept !== undefined) options.acceptSub = this.#listen(new Questions(core, settings.accept))
     try {
       this.#lease = new Lease(core.bridge.direct.gossipNew(core.handle, options))

@@ -3,7 +3,7 @@ import { type Endpoint, endpointCore } from '../endpoint/endpoint.js'
 import type { EndpointCore } from '../endpoint/endpoint-core.js'
 import type { Incoming } from '../endpoint/incoming.js'
 import { fromThrown } from '../errors.js'
-import type { BytesLike } from '../wire/bytes.js'
+import type { Bytes, BytesLike } from '../wire/bytes.js'
 import { alpns as checkAlpns, func, alpn as oneAlpn } from '../wire/check.js'
 import { type IncomingVerdict, type ProtocolHandler, toHandler } from './handler.js'
 import { type Route, Routes } from './routes.js'
@@ -17,7 +17,15 @@ export interface RouterBuilder {
   spawn(): Router
 }
 
-let make: (endpoint: Endpoint, core: EndpointCore, handle: number) => Router
+let make: (endpoint: Endpoint, core: EndpointCore, running: Running) => Router
+let change: (router: Router, change: (routes: readonly Route[]) => readonly Route[]) => void
+
+/** What a running router consists of. */
+interface Running {
+  readonly routes: readonly Route[]
+  readonly filter: ((incoming: Incoming) => IncomingVerdict) | null
+  readonly handle: number
+}
 
 /**
  * Gives each connection to the handler of its ALPN.
@@ -34,17 +42,18 @@ let make: (endpoint: Endpoint, core: EndpointCore, handle: number) => Router
 export class Router implements AsyncDisposable {
   readonly endpoint: Endpoint
   readonly #core: EndpointCore
-  readonly #handle: number
+  #running: Running
   #shutdown: Promise<void> | null = null
 
   static {
-    make = (endpoint, core, handle) => new Router(endpoint, core, handle)
+    make = (endpoint, core, running) => new Router(endpoint, core, running)
+    change = (router, of) => router.#change(of)
   }
 
-  private constructor(endpoint: Endpoint, core: EndpointCore, handle: number) {
+  private constructor(endpoint: Endpoint, core: EndpointCore, running: Running) {
     this.endpoint = endpoint
     this.#core = core
-    this.#handle = handle
+    this.#running = running
   }
 
   static builder(endpoint: Endpoint): RouterBuilder {
@@ -65,17 +74,26 @@ export class Router implements AsyncDisposable {
     return this.shutdown()
   }
 
+  /** A native router has its routes for good: one with the new routes takes its place. Connections that it has stay as they are. */
+  #change(of: (routes: readonly Route[]) => readonly Route[]): void {
+    if (this.isShutdown) return
+    const { routes, filter, handle } = this.#running
+    this.#running = run(this.#core, of(routes), filter)
+    this.#core.bridge.releaseHandle(handle)
+  }
+
   async #stop(): Promise<void> {
+    const { handle } = this.#running
     if (!this.#core.isClosed) {
       await this.#core.bridge.call(
-        (native, id) => native.shutdownRouter(id, this.#handle),
+        (native, id) => native.shutdownRouter(id, handle),
         () => {},
         { keep: this },
       )
     }
     // Natively it is closed by now; this settles what waits here.
     await this.endpoint.close()
-    this.#core.bridge.releaseHandle(this.#handle)
+    this.#core.bridge.releaseHandle(handle)
   }
 }
 
@@ -107,18 +125,36 @@ class Builder implements RouterBuilder {
   }
 
   spawn(): Router {
-    const core = this.#core
-    core.check()
-    const routes = new Routes(core, [...this.#routes], this.#filter)
-    const { bridge } = core
-    const sub = bridge.nextId()
-    bridge.listen(sub, routes)
-    try {
-      const handle = bridge.direct.spawnRouter(core.handle, sub, routes.native, routes.asks)
-      return make(this.#endpoint, core, handle)
-    } catch (error) {
-      bridge.cancel(sub)
-      throw fromThrown(error)
-    }
+    return make(this.#endpoint, this.#core, run(this.#core, [...this.#routes], this.#filter))
   }
+}
+
+/** Starts a native router; it takes the place of one that runs. */
+function run(core: EndpointCore, list: readonly Route[], filter: Running['filter']): Running {
+  core.check()
+  const routes = new Routes(core, list, filter)
+  const { bridge } = core
+  const sub = bridge.nextId()
+  bridge.listen(sub, routes)
+  try {
+    return { routes: list, filter, handle: bridge.direct.spawnRouter(core.handle, sub, routes.native, routes.asks) }
+  } catch (error) {
+    bridge.cancel(sub)
+    throw fromThrown(error)
+  }
+}
+
+/**
+ * Adds a handler to a running router; call the answer to take it away. Its `shutdown` is called only while it is there.
+ *
+ * @internal
+ */
+export function addRoute(router: Router, alpn: readonly Bytes[], handler: ProtocolHandler): () => void {
+  const route: Route = { alpns: [...alpn], handler }
+  change(router, (routes) => {
+    const taken = new Set(routes.flatMap(({ alpns }) => alpns.map((bytes) => bytes.join())))
+    if (alpn.some((bytes) => taken.has(bytes.join()))) throw new TypeError('router: expected one that has no handler for this ALPN yet')
+    return [...routes, route]
+  })
+  return () => change(router, (routes) => routes.filter((one) => one !== route))
 }

@@ -158,6 +158,11 @@ impl Endpoint {
         self.0.id
     }
 
+    /// The QUIC settings that connections have unless they are given others.
+    pub fn transport(&self) -> &TransportOptions {
+        &self.0.options.transport
+    }
+
     /// The sockets, with their real ports.
     pub fn sockets(&self) -> Vec<SocketInfo> {
         lock(&self.0.sockets).info()

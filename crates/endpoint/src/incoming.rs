@@ -66,7 +66,9 @@ impl Incoming {
 
     /// Refuses with transport code CONNECTION_REFUSED.
     pub fn refuse(self) {
-        self.quinn.refuse();
+        let Self { quinn, undecided, .. } = self;
+        drop(undecided);
+        quinn.refuse();
     }
 
     /// Asks the dialer to come again with a proof of its address; hands the attempt back if it has one.
@@ -76,11 +78,9 @@ impl Incoming {
         }
         self.endpoint.metrics.retries.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let Self { quinn, endpoint, undecided } = self;
-        quinn.retry().map_err(|error| Self {
-            quinn: Box::new(error.into_incoming()),
-            endpoint,
-            undecided,
-        })
+        // Before the dialer can have the Retry: whoever has seen it finds the attempt gone from the metrics.
+        drop(undecided);
+        quinn.retry().map_err(|error| Self::new(endpoint, error.into_incoming()))
     }
 
     /// Says nothing at all.

@@ -1,6 +1,6 @@
 //! What a gossip instance can be told.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use gaiwan_base::EndpointId;
@@ -20,10 +20,19 @@ pub trait Accept: Send + Sync + 'static {
     fn accept(&self, remote: EndpointId) -> BoxFuture<'_, bool>;
 }
 
-/// Reaches peers that have no known address.
+/// Reaches peers in another way than by an address that is known here.
 pub trait Dial: Send + Sync + 'static {
-    /// A connection to `id` with our ALPN.
-    fn dial(&self, id: EndpointId) -> BoxFuture<'_, Result<Connection, Failure>>;
+    /// A connection to `id` with our ALPN. `addresses` are those known here; none is the usual case.
+    fn dial(
+        &self,
+        id: EndpointId,
+        addresses: Vec<SocketAddr>,
+    ) -> BoxFuture<'_, Result<Connection, Failure>>;
+
+    /// Whether it is asked for peers with a known address too, which are dialed here otherwise.
+    fn dials_all(&self) -> bool {
+        false
+    }
 }
 
 /// Options of a gossip instance.
@@ -45,7 +54,7 @@ pub struct GossipOptions {
     pub limits: Limits,
     /// Who may connect; everyone if absent.
     pub accept: Option<Arc<dyn Accept>>,
-    /// How to reach peers without a known address; they stay unreachable if absent.
+    /// How to reach peers without a known address, which stay unreachable if absent, or all peers.
     pub dial: Option<Arc<dyn Dial>>,
 }
 

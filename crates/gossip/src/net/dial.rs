@@ -1,6 +1,10 @@
 //! Dialing.
 
-use std::{sync::Arc, sync::atomic::Ordering::Relaxed, time::Duration};
+use std::{
+    slice::from_ref,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use gaiwan_base::{EndpointId, ErrorCode};
 use gaiwan_endpoint::{Connection, DialOptions, Failure, TransportOptions};
@@ -75,20 +79,56 @@ async fn dial(net: &Net, peer: PeerId, id: EndpointId) -> Result<Connection, Fai
 }
 
 async fn reach(net: &Net, peer: PeerId, id: EndpointId) -> Result<Connection, Failure> {
-    let options = DialOptions {
-        timeout: Some(HANDSHAKE),
-        // The protocol has no heartbeat, so a quiet pair lives by QUIC's; 5 s and 30 s are what the reference has.
-        transport: Some(TransportOptions {
-            keep_alive: Some(Duration::from_secs(5)),
-            idle_timeout: Some(Duration::from_secs(30)),
-            ..TransportOptions::default()
-        }),
-        early: false,
-    };
     let addresses = net.book.addresses(&peer);
-    let alpns = [net.options.alpn.clone()];
-    match (net.endpoint.connect(id, &addresses, &alpns, options).await, &net.options.dial) {
-        (Err(failure), Some(hook)) if failure.code == ErrorCode::NoAddress => hook.dial(id).await,
-        (result, _) => result,
+    match &net.options.dial {
+        Some(hook) if addresses.is_empty() || hook.dials_all() => hook.dial(id, addresses).await,
+        _ => {
+            let options = DialOptions {
+                timeout: Some(HANDSHAKE),
+                transport: Some(heartbeat(net.endpoint.transport())),
+                early: false,
+            };
+            net.endpoint.connect(id, &addresses, from_ref(&net.options.alpn), options).await
+        }
+    }
+}
+
+/// The protocol has no heartbeat, so a quiet pair lives by QUIC's: what the endpoint has where it is more eager than
+/// the reference, whose pings are 5 s apart and whose patience is 30 s (`endpoint/quic.rs` of iroh 1.4.1).
+fn heartbeat(own: &TransportOptions) -> TransportOptions {
+    let sooner = |own: Option<Duration>, reference: Duration| match own {
+        Some(own) if !own.is_zero() => own.min(reference),
+        _ => reference,
+    };
+    let idle_timeout = sooner(own.idle_timeout, Duration::from_secs(30));
+    // Two lost pings in a row are no end.
+    let keep_alive = sooner(own.keep_alive, Duration::from_secs(5)).min(idle_timeout / 3);
+    TransportOptions {
+        idle_timeout: Some(idle_timeout),
+        keep_alive: Some(keep_alive),
+        ..TransportOptions::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dial_is_as_eager_as_the_endpoint_and_never_lazier_than_the_reference() {
+        let with = |idle: Option<u64>, ping: Option<u64>| {
+            let heartbeat = heartbeat(&TransportOptions {
+                idle_timeout: idle.map(Duration::from_secs),
+                keep_alive: ping.map(Duration::from_secs),
+                ..TransportOptions::default()
+            });
+            let seconds = |time: Option<Duration>| time.map(|time| time.as_secs());
+            (seconds(heartbeat.idle_timeout), seconds(heartbeat.keep_alive))
+        };
+        assert_eq!(with(None, None), (Some(30), Some(5)));
+        assert_eq!(with(Some(0), Some(0)), (Some(30), Some(5)));
+        assert_eq!(with(Some(300), Some(60)), (Some(30), Some(5)));
+        assert_eq!(with(Some(3), None), (Some(3), Some(1)));
+        assert_eq!(with(Some(12), Some(2)), (Some(12), Some(2)));
     }
 }

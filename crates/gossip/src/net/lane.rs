@@ -115,8 +115,9 @@ impl Writer {
         }
         let wake = lane.wake.clone();
         lane.open_on = Some(link.id);
-        entry.full_since = None;
-        Step::Write { link, batch: entry.queue.take(&self.topic, now), wake }
+        let batch = entry.queue.take(&self.topic, now);
+        self.net.note_taken(entry, now);
+        Step::Write { link, batch, wake }
     }
 
     /// Nothing to write: a wake-up, or the peer has something to say about the stream.

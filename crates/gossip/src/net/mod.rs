@@ -20,7 +20,7 @@ use std::{net::IpAddr, net::SocketAddr, sync::Arc, sync::Mutex};
 use bytes::Bytes;
 use gaiwan_base::ErrorCode;
 use gaiwan_endpoint::{Connection, Endpoint, Failure};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 pub(crate) use queue::Outgoing;
 
@@ -46,6 +46,8 @@ pub(crate) struct Net {
     pub(crate) me: PeerId,
     rules: Rules,
     table: Mutex<Table>,
+    /// Told when a peer that was behind has room again.
+    pub(crate) room: Notify,
     dials: Semaphore,
     our_data: Mutex<Bytes>,
     stop: watch::Sender<bool>,
@@ -71,6 +73,7 @@ impl Net {
             me,
             rules,
             table: Mutex::new(Table::new()),
+            room: Notify::new(),
             dials: Semaphore::new(DIALS),
             our_data: Mutex::new(PeerData::default().encode().into()),
             stop: watch::channel(false).0,

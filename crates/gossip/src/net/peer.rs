@@ -22,6 +22,8 @@ pub(crate) struct Peer {
     pub(crate) holds: HashMap<TopicId, Hold>,
     /// Since when frames are dropped or at their limit, and none was taken.
     pub(crate) full_since: Option<Instant>,
+    /// Since when half of its queue is full, later when it last took frames.
+    pub(crate) behind: Option<Instant>,
 }
 
 /// A topic that needs the peer.
@@ -39,6 +41,7 @@ impl Peer {
             queue: Queue::default(),
             holds: HashMap::new(),
             full_since: None,
+            behind: None,
         }
     }
 

@@ -115,6 +115,11 @@ impl Queue {
         Pushed::Waits { dropped, is_full }
     }
 
+    /// Whether half of what may wait is taken.
+    pub(crate) fn is_half_full(&self, (max_frames, max_bytes): (usize, usize)) -> bool {
+        self.frames * 2 >= max_frames || self.bytes * 2 >= max_bytes
+    }
+
     fn is_over(&self, max_frames: usize, max_bytes: usize) -> bool {
         self.frames > max_frames || self.bytes > max_bytes
     }

@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, hash_map},
     sync::{Arc, Mutex, atomic::Ordering::Relaxed},
+    time::Duration,
 };
 
 use gaiwan_base::{EndpointId, ErrorCode};
@@ -26,6 +27,9 @@ use crate::{
 
 /// Frames and bytes that wait for a peer while there is no connection to it.
 const DIALING: (usize, usize) = (64, 256 * 1024);
+/// How long a peer that is behind may take nothing before our own messages go on without it. A peer can so hold them
+/// down to one write of its stream, 16 KiB or 32 frames, each time, and no further.
+const PATIENCE: Duration = Duration::from_millis(100);
 /// Dials a second to peers that gossip told of.
 const STRANGERS: Bucket = Bucket { rate: 4.0, burst: 4.0 };
 /// Milliseconds after which the oldest connection of a peer gives way to one too many.
@@ -76,11 +80,11 @@ impl Net {
         };
         self.metrics.sent(is_data, body);
         entry.hold(*topic, now);
-        let limits = &self.options.limits;
-        let mut limits = (limits.max_queued_frames, limits.max_queued_bytes);
+        let mut limits = self.queue_limits();
         if entry.links.is_empty() {
             limits = (limits.0.min(DIALING.0), limits.1.min(DIALING.1));
         }
+        let was_behind = entry.queue.is_half_full(limits);
         match entry.queue.push(*topic, outgoing, limits, now) {
             Pushed::Waits { dropped, is_full } => {
                 self.metrics.queue_dropped_data.fetch_add(dropped, Relaxed);
@@ -93,10 +97,36 @@ impl Net {
                 entry.links.iter().for_each(|link| link.fail());
             }
         }
+        if !was_behind && entry.queue.is_half_full(limits) {
+            entry.behind = Some(now);
+        }
         if entry.links.is_empty() {
             self.dial(peer, entry);
         } else if let Some(lane) = entry.queue.lanes.get_mut(topic) {
             self.start(peer, *topic, lane, &mut table.tasks);
+        }
+    }
+
+    fn queue_limits(&self) -> (usize, usize) {
+        let limits = &self.options.limits;
+        (limits.max_queued_frames, limits.max_queued_bytes)
+    }
+
+    /// Whether one of these peers is behind and catching up; if so, until when it is waited for if it takes no more.
+    pub(crate) fn crowded<'a>(&self, peers: impl Iterator<Item = &'a PeerId>) -> Option<Instant> {
+        let now = Instant::now();
+        let table = lock(&self.table);
+        let behind = peers.filter_map(|peer| table.peers.get(peer)?.behind);
+        behind.map(|since| since + PATIENCE).filter(|until| *until > now).min()
+    }
+
+    /// A peer took frames.
+    pub(crate) fn note_taken(&self, entry: &mut Peer, now: Instant) {
+        entry.full_since = None;
+        if entry.queue.is_half_full(self.queue_limits()) {
+            entry.behind = Some(now);
+        } else if entry.behind.take().is_some() {
+            self.room.notify_waiters();
         }
     }
 

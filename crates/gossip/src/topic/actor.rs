@@ -1,6 +1,6 @@
 //! The task of one topic: drives the state machine and carries out what it says, in order.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{collections::VecDeque, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
 use gaiwan_base::EndpointId;
@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use super::{
-    command::Command,
+    command::{Broadcast, Command},
     inbox::{Inbound, Inbox, Item, Kind},
     rejoin::Rejoin,
     ring::{End, Ring},
@@ -51,6 +51,8 @@ pub(crate) struct Actor {
     rng: StdRng,
     timers: Timers,
     pub(super) commands: mpsc::UnboundedReceiver<Command>,
+    /// What was asked to be said and waits for neighbors that are behind, at most 64 of each subscription.
+    pub(super) waiting: VecDeque<Broadcast>,
     pub(super) inbox: Arc<Inbox>,
     pub(super) shared: Arc<Shared>,
     pub(super) subscribers: Vec<Subscriber>,
@@ -122,6 +124,7 @@ impl Actor {
             rng,
             timers: Timers::default(),
             commands,
+            waiting: VecDeque::new(),
             inbox,
             shared,
             subscribers: Vec::new(),
@@ -136,7 +139,7 @@ impl Actor {
     }
 
     async fn drive(&mut self) {
-        let inbox = self.inbox.clone();
+        let (inbox, net) = (self.inbox.clone(), self.net.clone());
         loop {
             count(&self.net.metrics.actor_tick_main);
             // A flood must not keep the other tasks of this thread waiting.
@@ -148,6 +151,12 @@ impl Actor {
             }
             let wake = self.timers.next().into_iter().chain(self.rejoin.next()).min();
             let wake = wake.map_or(self.sweep, |at| at.min(self.sweep));
+            let room = net.room.notified();
+            tokio::pin!(room);
+            // Before the look, so that no room is missed that is made after it.
+            room.as_mut().enable();
+            let again = self.say_waiting();
+            let wake = again.map_or(wake, |at| at.min(wake));
             tokio::select! {
                 command = self.commands.recv() => {
                     let Some(command) = command else { return };
@@ -156,6 +165,7 @@ impl Actor {
                     }
                 }
                 () = inbox.ready() => self.take_items(),
+                () = room, if again.is_some() => {}
                 () = tokio::time::sleep_until(wake) => {}
             }
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use gaiwan_base::EndpointId;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::ring::Ring;
 
@@ -22,12 +22,21 @@ pub(crate) enum Half {
     Receiver,
 }
 
+/// Content for others; answered with the number of neighbors.
+pub(crate) struct Broadcast {
+    pub(crate) content: Bytes,
+    pub(crate) reach: Reach,
+    pub(crate) reply: oneshot::Sender<usize>,
+    /// Its place among those of its subscription that may wait, held even if nobody waits for the answer any more.
+    pub(crate) slot: OwnedSemaphorePermit,
+}
+
 /// One request.
 pub(crate) enum Command {
     /// A new subscription.
     Subscribe { id: u64, ring: Arc<Ring>, bootstrap: Vec<EndpointId> },
-    /// Content for others; answered with the number of neighbors.
-    Broadcast { content: Bytes, reach: Reach, reply: oneshot::Sender<usize> },
+    /// Content for others.
+    Broadcast(Broadcast),
     /// More peers to join.
     Join { peers: Vec<EndpointId>, reply: oneshot::Sender<()> },
     /// A half that is not needed any more.

@@ -8,10 +8,10 @@ use std::sync::{
 use bytes::Bytes;
 use gaiwan_base::{EndpointId, ErrorCode};
 use gaiwan_endpoint::Failure;
-use tokio::sync::{Semaphore, mpsc::UnboundedSender, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc::UnboundedSender, oneshot};
 
 use super::{
-    command::{Command, Half, Reach},
+    command::{Broadcast, Command, Half, Reach},
     ring::{End, Ring, panicked},
     shared::Shared,
 };
@@ -89,6 +89,9 @@ impl TopicSender {
     /// Broadcasts to the swarm. Gives, once it is queued, the number of neighbors; with none nobody hears it, ever.
     /// Equal content within 90 s is delivered once.
     ///
+    /// Waits while a neighbor is behind and catching up; one that takes nothing for 100 ms is not waited for, and loses
+    /// the oldest of what waits for it. A call that is dropped may still be heard.
+    ///
     /// Fails with `MESSAGE_TOO_LARGE` above [`crate::max_content_bytes`], with `TOPIC_CLOSED` and with `INTERNAL`.
     pub async fn broadcast(&self, content: Bytes) -> Result<usize, Failure> {
         self.send(content, Reach::Swarm).await
@@ -106,27 +109,28 @@ impl TopicSender {
                 format!("{} bytes are more than the {limit} of one broadcast", content.len());
             return Err(Failure::new(ErrorCode::MessageTooLarge, text));
         }
-        self.ask(|reply| Command::Broadcast { content, reach, reply }).await
+        self.ask(|reply, slot| Command::Broadcast(Broadcast { content, reach, reply, slot })).await
     }
 
     /// Asks more peers to let us join. Returns once that is queued. Fails with `TOPIC_CLOSED` and with `INTERNAL`.
     pub async fn join(&self, peers: &[EndpointId]) -> Result<(), Failure> {
         let peers = peers.to_vec();
-        self.ask(|reply| Command::Join { peers, reply }).await
+        self.ask(|reply, _slot| Command::Join { peers, reply }).await
     }
 
     /// Puts a command into the queue when there is room, and waits for its answer.
     async fn ask<T>(
         &self,
-        command: impl FnOnce(oneshot::Sender<T>) -> Command,
+        command: impl FnOnce(oneshot::Sender<T>, OwnedSemaphorePermit) -> Command,
     ) -> Result<T, Failure> {
         let subscription = &self.0.subscription;
-        let _slot = self.0.slots.acquire().await.map_err(|_| subscription.gone())?;
+        let slots = self.0.slots.clone();
+        let slot = slots.acquire_owned().await.map_err(|_| subscription.gone())?;
         if self.0.is_closed.load(Relaxed) || subscription.ring.ended() == Some(End::Panicked) {
             return Err(subscription.gone());
         }
         let (reply, answer) = oneshot::channel();
-        subscription.commands.send(command(reply)).map_err(|_| subscription.gone())?;
+        subscription.commands.send(command(reply, slot)).map_err(|_| subscription.gone())?;
         answer.await.map_err(|_| subscription.gone())
     }
 

@@ -5,11 +5,11 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use gaiwan_base::EndpointId;
 use iroh_gossip::proto::{Scope as ProtoScope, topic};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 
 use super::{
     actor::{Actor, Cause, InEvent, Subscriber, TURN},
-    command::{Command, Half, Reach},
+    command::{Broadcast, Command, Half, Reach},
     ring::{End, Ring},
 };
 use crate::{
@@ -44,9 +44,9 @@ impl Actor {
     fn take_command(&mut self, command: Command) {
         match command {
             Command::Subscribe { id, ring, bootstrap } => self.subscribe(id, ring, &bootstrap),
-            Command::Broadcast { content, reach, reply } => {
-                // Who asked may have given up.
-                let _ = reply.send(self.broadcast(content, reach));
+            Command::Broadcast(broadcast) => {
+                self.waiting.push_back(broadcast);
+                self.say_waiting();
             }
             Command::Join { peers, reply } => {
                 self.join(&peers);
@@ -78,6 +78,29 @@ impl Actor {
         self.net.book.trust(&peers);
         self.rejoin.bootstrap(&peers);
         self.feed(InEvent::Command(topic::Command::Join(peers)), Cause::OURS);
+    }
+
+    /// Says what waits, as far as the neighbors keep up; if some is left, when it is time to look again. Neighbors that
+    /// make room wake the task before.
+    pub(super) fn say_waiting(&mut self) -> Option<Instant> {
+        while !self.waiting.is_empty() {
+            let crowded = self.net.crowded(self.neighbors.iter().map(|(peer, _)| peer));
+            if crowded.is_some() {
+                return crowded;
+            }
+            self.say_next();
+        }
+        None
+    }
+
+    fn say_next(&mut self) {
+        let Some(Broadcast { content, reach, reply, slot }) = self.waiting.pop_front() else {
+            return;
+        };
+        let count = self.broadcast(content, reach);
+        drop(slot);
+        // Who asked may have given up.
+        let _ = reply.send(count);
     }
 
     /// The number of neighbors that will have it, in full or by its id.
@@ -126,6 +149,9 @@ impl Actor {
             return false;
         }
         guard.remove(&self.topic, self.generation);
+        while !self.waiting.is_empty() {
+            self.say_next();
+        }
         let (flush, wait) = mpsc::channel(1);
         self.flush = Some(flush);
         // Under the guard, so that frames of a new life of this topic come after those of the old.

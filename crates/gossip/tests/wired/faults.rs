@@ -5,7 +5,10 @@ use gaiwan_gossip::{
     DownReason, GossipOptions, TopicId,
     proto::{frame, message::Parsed},
 };
-use std::collections::HashSet;
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 use tokio::task::JoinSet;
 
 use crate::{
@@ -22,7 +25,7 @@ fn a_peer_whose_first_dial_failed_is_dialed_again_and_the_failure_can_be_seen() 
         let a = Node::new();
         let mut on_a = a.subscribe(TOPIC, &[&endpoint]);
         // It is there and takes nobody yet. The next attempt comes a second after the first.
-        let mut changes = tokio::time::interval(std::time::Duration::from_millis(5));
+        let mut changes = tokio::time::interval(Duration::from_millis(5));
         while on_a.receiver.failed_dials().is_empty() {
             changes.tick().await;
         }
@@ -71,7 +74,7 @@ fn a_stopped_stream_is_opened_again_once_and_then_the_peer_is_given_up() {
         let mut again = loop {
             member.say(format!("{n}")).await;
             n += 1;
-            let soon = std::time::Duration::from_millis(100);
+            let soon = Duration::from_millis(100);
             if let Ok(heard) = tokio::time::timeout(soon, link.heard()).await {
                 break heard;
             }
@@ -144,6 +147,7 @@ fn a_peer_that_reads_nothing_slows_nobody_and_is_given_up() {
         member.up().await;
         let (link, _send, _unread) = raw.join(&node, TOPIC).await;
         member.up().await;
+        let begun = Instant::now();
         // 6 MB: far more than the windows of the one who does not read.
         for n in 0..1500u32 {
             let mut content = vec![0; 4000];
@@ -153,6 +157,8 @@ fn a_peer_that_reads_nothing_slows_nobody_and_is_given_up() {
         }
         assert!(node.count("queue_dropped_data") > 0);
         assert!(link.is_open(), "not 10 s yet");
+        let whole = begun.elapsed();
+        assert!(whole < Duration::from_secs(5), "the others waited for it: {whole:?}");
         assert_eq!(member.down().await, (raw.endpoint.id(), DownReason::Lost));
         assert_eq!(link.closed().await, 0);
         assert_eq!(node.count("peers_stalled"), 1);
@@ -213,7 +219,7 @@ fn a_newer_connection_is_sent_on_and_the_older_stays_and_is_read() {
         let mut texts = Vec::new();
         while texts.is_empty() {
             member.say(format!("four {}", rand::random::<u64>())).await;
-            let soon = std::time::Duration::from_millis(100);
+            let soon = Duration::from_millis(100);
             if let Ok(mut heard) = tokio::time::timeout(soon, first.heard()).await {
                 texts.push(heard.content().await.0);
             }

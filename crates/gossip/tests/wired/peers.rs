@@ -4,7 +4,7 @@ use std::{collections::VecDeque, future::Future, net::SocketAddr, sync::Arc, tim
 
 use bytes::Bytes;
 use gaiwan_base::{EndpointId, SecretKey};
-use gaiwan_endpoint::{BindAddr, Endpoint, EndpointOptions, Router};
+use gaiwan_endpoint::{BindAddr, Endpoint, EndpointOptions, Router, TransportOptions};
 use gaiwan_gossip::{
     ALPN, DownReason, Event, Gossip, GossipOptions, Scope, TopicId, TopicReceiver, TopicSender,
 };
@@ -32,9 +32,15 @@ pub fn run_within(limit: Duration, test: impl Future<Output = ()>) {
 
 /// An endpoint on the loopback interface.
 pub fn bind(key: &SecretKey, port: u16) -> Endpoint {
+    bind_with(key, port, TransportOptions::default())
+}
+
+/// The same with QUIC settings.
+pub fn bind_with(key: &SecretKey, port: u16, transport: TransportOptions) -> Endpoint {
     let options = EndpointOptions {
         bind: vec![BindAddr { address: ([127, 0, 0, 1], port).into(), required: true }],
         alpns: vec![Bytes::from_static(ALPN)],
+        transport,
         ..EndpointOptions::default()
     };
     Endpoint::bind(key, options).expect("the endpoint binds")

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashSet,
+    net::SocketAddr,
     sync::{Arc, Mutex, OnceLock},
 };
 
@@ -9,7 +10,7 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use gaiwan_base::{EndpointId, ErrorCode, SecretKey};
 use gaiwan_endpoint::{BoxFuture, Connection, DialOptions, Endpoint, Failure};
-use gaiwan_gossip::{ALPN, Accept, Dial, DownReason, Event, GossipOptions, Scope, TopicId};
+use gaiwan_gossip::{ALPN, Accept, Dial, DownReason, Event, GossipOptions, Limits, Scope, TopicId};
 
 use crate::peers::{Member, Node, OTHER, TOPIC, address, bind, pair, run};
 
@@ -41,6 +42,50 @@ impl Accept for AllBut {
         let is_welcome = self.0.get() != Some(&remote);
         Box::pin(async move { is_welcome })
     }
+}
+
+#[test]
+fn who_says_more_than_a_queue_holds_waits_and_loses_nothing() {
+    run(async {
+        const COUNT: usize = 3000;
+        let limits = Limits { max_queued_frames: 16, ..Limits::default() };
+        let options = GossipOptions { limits, ..GossipOptions::default() };
+        let (a, b) = (Node::with(options), Node::new());
+        let mut on_b = b.subscribe(TOPIC, &[]);
+        let mut on_a = a.subscribe(TOPIC, &[&b.endpoint]);
+        on_a.up().await;
+        let say = join_all((0..COUNT).map(|n| on_a.sender.broadcast(format!("{n}").into())));
+        let hear = async {
+            for n in 0..COUNT {
+                assert_eq!(on_b.content().await, format!("{n}"));
+            }
+        };
+        let (counts, ()) = tokio::join!(say, hear);
+        assert!(counts.into_iter().all(|count| count.expect("the broadcast") == 1));
+        assert_eq!(a.count("queue_dropped_data"), 0);
+    });
+}
+
+#[test]
+fn what_waits_for_a_slow_neighbor_is_said_before_the_topic_is_left() {
+    run(async {
+        const COUNT: usize = 40;
+        let limits = Limits { max_queued_frames: 64, ..Limits::default() };
+        let options = GossipOptions { limits, ..GossipOptions::default() };
+        let (a, b) = (Node::with(options), Node::new());
+        let mut on_b = b.subscribe(TOPIC, &[]);
+        let mut on_a = a.subscribe(TOPIC, &[&b.endpoint]);
+        on_a.up().await;
+        // Polled in order: all messages are in the queue of the topic before its end is.
+        let say = join_all((0..COUNT).map(|n| on_a.sender.broadcast(format!("{n}").into())));
+        let close = async { tokio::join!(on_a.sender.close(), on_a.receiver.close()) };
+        let (counts, _) = tokio::join!(biased; say, close);
+        assert!(counts.into_iter().all(|count| count.expect("the broadcast") == 1));
+        for n in 0..COUNT {
+            assert_eq!(on_b.content().await, format!("{n}"));
+        }
+        assert_eq!(on_b.down().await, (a.id(), DownReason::Left));
+    });
 }
 
 #[test]
@@ -235,7 +280,11 @@ struct Lookup {
 }
 
 impl Dial for Lookup {
-    fn dial(&self, id: EndpointId) -> BoxFuture<'_, Result<Connection, Failure>> {
+    fn dial(
+        &self,
+        id: EndpointId,
+        _addresses: Vec<SocketAddr>,
+    ) -> BoxFuture<'_, Result<Connection, Failure>> {
         self.asked.lock().expect("no panic").push(id);
         Box::pin(async move {
             let (to, alpns) = ([address(&self.target)], [Bytes::from_static(ALPN)]);

@@ -1,6 +1,6 @@
 //! What an instance asks JavaScript. Faces `ts/gossip/asking.ts`.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use gaiwan_base::{EndpointId, ErrorCode};
 use gaiwan_endpoint::{BoxFuture, Connection, Failure};
@@ -63,30 +63,42 @@ impl Accept for JsAccept {
     fn accept(&self, remote: EndpointId) -> BoxFuture<'_, bool> {
         Box::pin(async move {
             let (sender, answer) = oneshot::channel();
-            ask(&self.core, self.sub, Piece::Answer(sender), remote);
+            ask(&self.core, self.sub, Piece::Answer(sender), remote.as_bytes().to_vec());
             // No answer comes when the environment is gone; the instance limits how long it waits.
             answer.await.unwrap_or(false)
         })
     }
 }
 
-/// Asks for a connection, since lookups live in JavaScript.
+/// Asks for a connection, since lookups and hooks live in JavaScript.
 pub struct JsDial {
     pub core: Arc<Core>,
     pub sub: u32,
+    pub all: bool,
 }
 
 impl Dial for JsDial {
-    fn dial(&self, id: EndpointId) -> BoxFuture<'_, Result<Connection, Failure>> {
+    fn dial(
+        &self,
+        id: EndpointId,
+        addresses: Vec<SocketAddr>,
+    ) -> BoxFuture<'_, Result<Connection, Failure>> {
         Box::pin(async move {
             let (sender, answer) = oneshot::channel();
-            ask(&self.core, self.sub, Piece::Dialed(sender), id);
+            let addresses: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
+            let mut question = id.as_bytes().to_vec();
+            question.extend_from_slice(addresses.join(",").as_bytes());
+            ask(&self.core, self.sub, Piece::Dialed(sender), question);
             answer.await.unwrap_or_else(|_| Err(Failure::endpoint_closed()))
         })
     }
+
+    fn dials_all(&self) -> bool {
+        self.all
+    }
 }
 
-fn ask(core: &Core, sub: u32, token: Piece, id: EndpointId) {
-    core.push(Event::item(sub, Aux::Object(token.object()), id.as_bytes().to_vec()));
+fn ask(core: &Core, sub: u32, token: Piece, question: Vec<u8>) {
+    core.push(Event::item(sub, Aux::Object(token.object()), question));
     core.look();
 }

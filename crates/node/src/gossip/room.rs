@@ -76,8 +76,11 @@ pub struct NativeGossipOptions {
     pub cache_evict_interval_ms: Option<f64>,
     /// Where questions about who may connect go: ITEM with a token and the id.
     pub accept_sub: Option<u32>,
-    /// Where requests for connections go: ITEM with a token and the id.
+    /// Where requests for connections go: ITEM with a token and the id, then what is known of its addresses, as text
+    /// with commas between.
     pub dial_sub: Option<u32>,
+    /// Whether they go there for peers with a known address too.
+    pub dial_all: Option<bool>,
 }
 
 fn count(given: Option<u32>, default: usize) -> usize {
@@ -169,8 +172,9 @@ impl NativeBridge {
         }
         settings.accept =
             options.accept_sub.map(|sub| Arc::new(JsAccept { core: core.clone(), sub }) as _);
+        let all = options.dial_all.unwrap_or(false);
         settings.dial =
-            options.dial_sub.map(|sub| Arc::new(JsDial { core: core.clone(), sub }) as _);
+            options.dial_sub.map(|sub| Arc::new(JsDial { core: core.clone(), sub, all }) as _);
         let gossip = core.enter(|| Gossip::new(endpoint, settings)).map_err(to_js)?;
         Ok(self.table_mut().insert(Piece::Gossip(gossip).object()))
     }
