@@ -8,16 +8,29 @@ pub mod content;
 #[path = "automerge_samod.rs"]
 mod shared;
 
+use std::pin::Pin;
+
 use iroh::endpoint::{Connection, RecvStream, SendStream};
 use iroh::protocol::{AcceptError, ProtocolHandler};
 use iroh::{Endpoint, EndpointAddr};
 use samod::ConnDirection;
+use samod::runtime::RuntimeHandle;
+use tokio::runtime::Handle;
 
 pub use shared::{connected, create, find, load};
 
 use crate::automerge_frames::{ALPN, Frames};
 use crate::automerge_repo::{Direction, Ends};
 use crate::fault::Fault;
+
+/// samod spawns on tokio; its own way to do so is behind its feature `tokio`.
+struct Runtime(Handle);
+
+impl RuntimeHandle for Runtime {
+    fn spawn(&self, task: Pin<Box<dyn Future<Output = ()> + Send + 'static>>) {
+        self.0.spawn(task);
+    }
+}
 
 /// The reference's `IrohRepo`.
 #[derive(Clone)]

@@ -11,21 +11,38 @@ mod shared;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
-use iroh::endpoint::Connection;
+use iroh::endpoint::{Connection, RecvStream, SendStream};
 use iroh::protocol::{AcceptError, ProtocolHandler};
 use iroh::{Endpoint, EndpointAddr, EndpointId};
 use n0_future::StreamExt;
+use samod::runtime::RuntimeHandle;
 use samod::{
     AcceptorEvent, AcceptorHandle, BackoffConfig, DialError, Dialer, DialerEvent, PeerId,
     Transport, Url,
 };
+use tokio::runtime::Handle;
 
 pub use shared::{connected, create, find, load};
 
 use crate::automerge_frames::{ALPN, Frames};
 use crate::automerge_repo::{Direction, Ends};
 use crate::fault::Fault;
+
+/// samod spawns and sleeps on tokio; its own way to do so is behind its feature `tokio`.
+#[derive(Clone)]
+struct Runtime(Handle);
+
+impl RuntimeHandle for Runtime {
+    fn spawn(&self, task: Pin<Box<dyn Future<Output = ()> + Send + 'static>>) {
+        self.0.spawn(task);
+    }
+
+    fn sleep(&self, pause: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
+        Box::pin(tokio::time::sleep(pause))
+    }
+}
 
 /// A repo and where it takes connections.
 #[derive(Clone)]
@@ -62,19 +79,25 @@ impl Repo {
         };
         let dialer = IrohDialer { endpoint, url: url(to.id)?, to, frames: self.frames.clone() };
         let handle = self.samod.dial(backoff, Arc::new(dialer)).map_err(Fault::usage)?;
-        let mut events = handle.events();
         tokio::spawn(async move {
+            let mut events = handle.events();
+            let mut told = false;
             while let Some(event) = events.next().await {
                 match event {
+                    DialerEvent::Connected { .. } => told = false,
                     DialerEvent::Disconnected { reason } => {
-                        ends.add(Direction::Dialed, remote, reason)
+                        ends.add(Direction::Dialed, remote, reason);
+                        told = true;
                     }
-                    DialerEvent::MaxRetriesReached | DialerEvent::PermanentFailure => break,
-                    DialerEvent::Connected { .. } | DialerEvent::Reconnecting { .. } => {}
+                    DialerEvent::MaxRetriesReached | DialerEvent::PermanentFailure => {
+                        if !told {
+                            ends.add(Direction::Dialed, remote, "no connection".to_owned());
+                        }
+                        return;
+                    }
+                    DialerEvent::Reconnecting { .. } => {}
                 }
             }
-            // It ends with its handle, so that is held until here.
-            drop(handle);
         });
         Ok(())
     }
@@ -115,7 +138,7 @@ impl Dialer for IrohDialer {
 fn transport(
     frames: &Frames,
     connection: Connection,
-    streams: (iroh::endpoint::SendStream, iroh::endpoint::RecvStream),
+    streams: (SendStream, RecvStream),
 ) -> Transport {
     let remote = PeerId::from_string(connection.remote_id().to_string());
     let (inbound, outbound) = frames.over(connection, streams);

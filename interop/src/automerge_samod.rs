@@ -1,7 +1,7 @@
 //! A repo and its documents on samod. Compiled once for each version: `super` says which.
 
 use std::collections::HashMap;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 
 use n0_future::StreamExt;
@@ -11,21 +11,12 @@ use tokio::runtime::Handle;
 use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 
 use super::automerge::Automerge;
-use super::content;
-use super::samod::runtime::RuntimeHandle;
 use super::samod::storage::{Storage, StorageKey};
 use super::samod::{DocHandle, DocumentId, PeerId, Repo, Stopped};
+use super::{Runtime, content};
 use crate::automerge_document::{Document, Entries, Splice};
 use crate::automerge_folder::Folder;
 use crate::fault::Fault;
-
-struct Runtime(Handle);
-
-impl RuntimeHandle for Runtime {
-    fn spawn(&self, task: Pin<Box<dyn Future<Output = ()> + Send + 'static>>) {
-        self.0.spawn(task);
-    }
-}
 
 impl Storage for Folder {
     async fn load(&self, key: StorageKey) -> Option<Vec<u8>> {
