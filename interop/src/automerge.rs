@@ -53,10 +53,10 @@ pub enum Command {
     RepoConnected { repo: u32, peer_id: String },
     /// Waits for the end of a session or a dial that nobody took yet: `{direction, remoteId, reason}`.
     RepoEnded { repo: u32 },
-    /// Makes a document with keys: `{document, id}`.
+    /// Makes a document with keys: `{document, documentId}`.
     RepoCreate { repo: u32, entries: Entries },
-    /// Looks for a document here and at the peers: `{document, id}`, or `null` if nobody has it.
-    RepoFind { repo: u32, id: String },
+    /// Looks for a document here and at the peers: `{document, documentId}`, or `null` if nobody has it.
+    RepoFind { repo: u32, document_id: String },
     /// Sends an ephemeral message, as it is, to all who have the document: `null`.
     RepoBroadcast { document: u32, hex: String },
     /// Waits for an ephemeral message: hex.
@@ -113,8 +113,8 @@ pub async fn run(table: &Table, command: Command) -> Result<Value, Fault> {
             let document = table.repo(repo)?.create(&entries).await?;
             Ok(automerge_document::keep(table, document))
         }
-        Command::RepoFind { repo, id } => {
-            let document = table.repo(repo)?.find(&id).await?;
+        Command::RepoFind { repo, document_id } => {
+            let document = table.repo(repo)?.find(&document_id).await?;
             Ok(document.map_or(Value::Null, |found| automerge_document::keep(table, found)))
         }
         Command::RepoBroadcast { document, hex } => {

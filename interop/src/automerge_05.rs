@@ -9,6 +9,7 @@ pub mod content;
 mod shared;
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use iroh::endpoint::{Connection, RecvStream, SendStream};
 use iroh::protocol::{AcceptError, ProtocolHandler};
@@ -16,6 +17,8 @@ use iroh::{Endpoint, EndpointAddr};
 use samod::ConnDirection;
 use samod::runtime::RuntimeHandle;
 use tokio::runtime::Handle;
+use tokio::sync::RwLock;
+use tokio_util::sync::CancellationToken;
 
 pub use shared::{connected, create, find, load};
 
@@ -32,12 +35,21 @@ impl RuntimeHandle for Runtime {
     }
 }
 
+/// Ends all sessions before the repo: one that ends after it panics in samod 0.5.1, as happens in the reference.
+#[derive(Clone, Default)]
+pub struct Sessions {
+    stop: CancellationToken,
+    /// Read by each while it is open.
+    open: Arc<RwLock<()>>,
+}
+
 /// The reference's `IrohRepo`.
 #[derive(Clone)]
 pub struct Repo {
     pub samod: samod::Repo,
     pub frames: Frames,
     pub ends: Ends,
+    pub sessions: Sessions,
 }
 
 impl std::fmt::Debug for Repo {
@@ -68,8 +80,13 @@ impl Repo {
         streams: (SendStream, RecvStream),
         direction: ConnDirection,
     ) -> String {
+        let _open = self.sessions.open.read().await;
         let (inbound, outbound) = self.frames.over(connection, streams);
-        format!("{:?}", self.samod.connect(inbound, outbound, direction).await)
+        tokio::select! {
+            biased;
+            () = self.sessions.stop.cancelled() => "Stopped".to_owned(),
+            reason = self.samod.connect(inbound, outbound, direction) => format!("{reason:?}"),
+        }
     }
 }
 
@@ -92,6 +109,8 @@ impl ProtocolHandler for Repo {
     }
 
     async fn shutdown(&self) {
+        self.sessions.stop.cancel();
+        let _none = self.sessions.open.write().await;
         self.samod.stop().await;
     }
 }

@@ -147,10 +147,10 @@ impl Document for Plain {
     }
 }
 
-/// Keeps a document of a repo: `{document, id}`.
+/// Keeps a document of a repo: `{document, documentId}`.
 pub fn keep(table: &Table, document: Arc<dyn Document>) -> Value {
     let id = document.id();
-    json!({ "document": table.add_document(document), "id": id })
+    json!({ "document": table.add_document(document), "documentId": id })
 }
 
 pub fn fill(table: &Table, fill: &Fill) -> Result<Value, Fault> {

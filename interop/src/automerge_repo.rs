@@ -99,7 +99,7 @@ pub async fn start(table: &Table, start: RepoStart) -> Result<Value, Fault> {
     let (version, router) = match start.samod {
         Samod::V05 => {
             let samod = automerge_05::load(peer_id, folder).await;
-            let repo = automerge_05::Repo { samod, frames, ends };
+            let repo = automerge_05::Repo { samod, frames, ends, sessions: Default::default() };
             (Version::V05(repo.clone()), router.accept(ALPN, repo).spawn())
         }
         Samod::V16 => {
