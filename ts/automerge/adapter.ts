@@ -10,6 +10,7 @@ import type { ProtocolHandler } from '../router/handler.js'
 import { addRoute } from '../router/router.js'
 import { utf8 } from '../wire/bytes.js'
 import { tooLarge } from '../wire/frames.js'
+import { inTime } from './exchange.js'
 import { Link, type LinkHost } from './link.js'
 import { isRepoType, messageFrame } from './messages.js'
 import { type AdapterSettings, adapterSettings, type GaiwanNetworkAdapterOptions } from './options.js'
@@ -20,6 +21,8 @@ import { Table } from './table.js'
 const log = debuglog('gaiwan-automerge')
 /** The length in front of a frame. */
 const PREFIX_BYTES = 4
+/** How long a session that came waits for our own dial. */
+const YIELD_MS = 1_000
 
 /**
  * automerge-repo over gaiwan connections; with `peerIds: 'endpoint'` make the Repo with `peerId: endpoint.id as PeerId`.
@@ -39,6 +42,8 @@ export class GaiwanNetworkAdapter extends NetworkAdapter implements ProtocolHand
   readonly #table: Table
   readonly #peers: Map<EndpointId, EndpointAddr>
   readonly #links = new Map<EndpointId, Link>()
+  /** Dials until their session is open, or has failed. */
+  readonly #dials = new Map<EndpointId, Promise<void>>()
   readonly #host: LinkHost
   /** Sessions that are shaking hands or were closed and still write. */
   readonly #others = new Set<Session>()
@@ -128,7 +133,7 @@ export class GaiwanNetworkAdapter extends NetworkAdapter implements ProtocolHand
       this.#give(session, () => session.close(), tooLarge(length, maxSendBytes))
     } else if (session.queuedBytes + frame.length > maxQueueBytes) {
       const error = new GaiwanError('FRAME_TOO_LARGE', `more than ${maxQueueBytes} bytes wait for ${message.targetId}`)
-      this.#give(session, () => session.abort(error), error)
+      this.#give(session, () => session.abort(), error)
     } else session.send(frame, message.type === 'ephemeral')
   }
 
@@ -182,6 +187,7 @@ export class GaiwanNetworkAdapter extends NetworkAdapter implements ProtocolHand
       return
     }
     const session = await Session.accept(connection, this.#context)
+    await this.#yield(session)
     await this.#live(session)
   }
 
@@ -235,22 +241,47 @@ export class GaiwanNetworkAdapter extends NetworkAdapter implements ProtocolHand
   }
 
   async #dial(addr: EndpointAddr, signal: AbortSignal): Promise<void> {
-    const connection = await this.#settings.endpoint.connect(addr, REPO_ALPN, { signal })
-    const session = await Session.dial(connection, this.#context)
+    let settle = () => {}
+    const settled = new Promise<void>((resolve) => {
+      settle = resolve
+    })
+    this.#dials.set(addr.id, settled)
+    const done = () => {
+      settle()
+      if (this.#dials.get(addr.id) === settled) this.#dials.delete(addr.id)
+    }
     try {
-      await this.#live(session, signal)
+      const connection = await this.#settings.endpoint.connect(addr, REPO_ALPN, { signal })
+      await this.#report(connection, async () => this.#live(await Session.dial(connection, this.#context), signal, done))
+    } finally {
+      done()
+    }
+  }
+
+  /** Runs what happens on a connection that we dialed; what goes wrong is told as it is for one that a Router took. */
+  async #report(connection: Connection, work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
     } catch (error) {
       endpointCore(this.#settings.endpoint, 'endpoint').handlerError(error, connection)
       throw error
     }
   }
 
+  /** If our own dial is the one of two crossed ones that will stay, it comes first: else the repo would lose its peer for a moment. */
+  async #yield({ remoteId, connection }: Session): Promise<void> {
+    const dial = this.#dials.get(remoteId)
+    if (dial === undefined || this.#settings.endpoint.id > remoteId) return
+    await inTime(Promise.race([dial, connection.closed]), YIELD_MS).catch(() => {})
+  }
+
   /** From the handshake to the end of a session. */
-  async #live(session: Session, signal?: AbortSignal): Promise<void> {
+  async #live(session: Session, signal?: AbortSignal, opened = () => {}): Promise<void> {
     if (!this.#isConnected || signal?.aborted || !this.#table.admit(session, (old) => this.#close(old))) return this.#close(session)
     session.open()
     this.#becomeReady()
     this.#table.announce(session)
+    opened()
     const error = await session.run((message) => this.emit('message', message))
     this.#table.drop(session)
     await this.#close(session)

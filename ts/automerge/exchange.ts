@@ -1,5 +1,17 @@
 // One session of document sync, either role: frames go back and forth in strict turns.
-import { type Doc, generateSyncMessage, initSyncState, type PatchCallback, receiveSyncMessage } from '@automerge/automerge/slim'
+import {
+  clone,
+  type Doc,
+  generateSyncMessage,
+  getHeads,
+  type Heads,
+  init,
+  initSyncState,
+  merge,
+  type PatchCallback,
+  receiveSyncMessage,
+  view,
+} from '@automerge/automerge/slim'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { BiStream } from '../endpoint/bi.js'
 import type { Connection } from '../endpoint/connection.js'
@@ -24,8 +36,8 @@ const PIECE_BYTES = 256 * 1024
 /**
  * One session on one stream.
  *
- * Works on the document as the handle has it, so that what the application changes meanwhile travels along; the reference
- * works on a fork and merges it after each message, which looks the same on the wire.
+ * It speaks of the document as it was at the start and of what the peer sends, as the reference does: with what the application changes
+ * meanwhile it would perhaps never end. The reference makes a fork for that at once; here one is made when there is such a change.
  */
 export class Exchange<T> {
   readonly #handle: DocumentHandle<T>
@@ -34,6 +46,9 @@ export class Exchange<T> {
   readonly #send: SendStream
   readonly #inlet: FrameInlet
   #state = initSyncState()
+  /** What this session knows of; a fork of that if the application knows more. */
+  #heads: Heads
+  #fork: Doc<T> | null = null
   #bytesSent = 0
   #bytesReceived = 0
 
@@ -41,6 +56,7 @@ export class Exchange<T> {
     this.#handle = handle
     this.#settings = settings
     this.#onPatch = onPatch
+    this.#heads = getHeads(handle.get())
     this.#send = stream.send
     this.#inlet = new FrameInlet(stream.recv, 'u64le', settings.maxMessageBytes, FRAME_MS)
   }
@@ -79,7 +95,7 @@ export class Exchange<T> {
 
   /** Whether there was something to say. */
   async #say(): Promise<boolean> {
-    const [state, message] = generateSyncMessage(this.#handle.get(), this.#state)
+    const [state, message] = generateSyncMessage(this.#document(), this.#state)
     this.#state = state
     const { maxMessageBytes } = this.#settings
     if (message !== null && message.length > maxMessageBytes) throw tooLarge(message.length, maxMessageBytes)
@@ -95,12 +111,20 @@ export class Exchange<T> {
     if (this.#inlet.isAhead) throw new GaiwanError('PROTOCOL_VIOLATION', 'the peer spoke twice in a row')
     if (message.length === 0) return false
     this.#bytesReceived += message.length
-    this.#handle.set(this.#apply(message))
+    this.#take(this.#apply(message))
     return true
   }
 
-  #apply(message: Bytes): Doc<T> {
+  #document(): Doc<T> {
+    if (this.#fork !== null) return this.#fork
     const doc = this.#handle.get()
+    if (getHeads(doc).join() === this.#heads.join()) return doc
+    this.#fork = this.#heads.length === 0 ? init<T>() : clone(view(doc, this.#heads))
+    return this.#fork
+  }
+
+  #apply(message: Bytes): Doc<T> {
+    const doc = this.#document()
     try {
       const options = this.#onPatch === undefined ? {} : { patchCallback: this.#onPatch }
       const [next, state] = receiveSyncMessage(doc, this.#state, message, options)
@@ -108,6 +132,15 @@ export class Exchange<T> {
       return next
     } catch (cause) {
       throw new GaiwanError('PROTOCOL_VIOLATION', 'the peer sent what is no sync message', { cause })
+    }
+  }
+
+  #take(doc: Doc<T>): void {
+    this.#heads = getHeads(doc)
+    if (this.#fork === null) this.#handle.set(doc)
+    else {
+      this.#fork = doc
+      this.#handle.set(merge(this.#handle.get(), doc))
     }
   }
 

@@ -153,11 +153,11 @@ export class Session {
   }
 
   /** Drops what is queued and closes: the peer does not take it. */
-  async abort(error: unknown): Promise<void> {
+  abort(): Promise<void> {
     this.#outbox.clear()
     this.#state = 'closing'
     this.connection.close(0)
-    await this.close(error)
+    return this.close()
   }
 
   async #close(error: unknown): Promise<void> {
@@ -242,7 +242,8 @@ async function handshake(
     if (stream === undefined) connection.close(0)
     else {
       if (isFault(error)) void stream.send.write(errorFrame(context.peerId, undefined, (error as Error).message)).catch(() => {})
-      void goodbye(connection, stream, Promise.resolve(), limits.closeMs)
+      // A Router closes as soon as this rejects.
+      await goodbye(connection, stream, Promise.resolve(), limits.closeMs)
     }
     throw error
   }

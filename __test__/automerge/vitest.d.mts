@@ -1,0 +1,1 @@
+export const collected: readonly { readonly title: string; readonly run: () => Promise<void> }[]
