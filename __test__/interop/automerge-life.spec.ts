@@ -1,5 +1,6 @@
 // Sessions with samod repos from their first dial to their end: restarts, crossed dials, limits, names.
 import { type DocumentId, type PeerId, parseAutomergeUrl, type StorageId, stringifyAutomergeUrl } from '@automerge/automerge-repo'
+import { DummyStorageAdapter } from '@automerge/automerge-repo/helpers/DummyStorageAdapter.js'
 import test, { type ExecutionContext } from 'ava'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -127,18 +128,35 @@ for (const samod of SAMODS) {
   }
 
   test(`samod ${samod}: remote heads gossip of ours does not end the session`, async (t) => {
-    const { ours, theirs } = await meetRepos(t, 'gaiwan', { samod }, { repo: { enableRemoteHeadsGossiping: true } })
+    const peer = await Peer.start(t)
+    const [ours, theirs] = await Promise.all([desk(t, { repo: { enableRemoteHeadsGossiping: true } }), PeerRepo.start(peer, { samod })])
+    const gossip = new Set<string>()
+    const send = ours.adapter.send.bind(ours.adapter)
+    ours.adapter.send = (message) => {
+      if (message.targetId === theirs.id) gossip.add(message.type)
+      send(message)
+    }
+    // One with storage, so that there are heads to gossip about, with a time that no u32 holds.
+    const stored = await desk(t, { repo: { storage: new DummyStorageAdapter() }, peers: [ours.endpoint.addr] })
+    await candidate(ours, stored.endpoint.id)
+    const there = stored.repo.create<Notes>({ tea: 'oolong' })
+    const here = await find<Notes>(ours, there.url, ({ tea }) => tea === 'oolong')
     ours.repo.subscribeToRemotes(['3760df37-a4c6-4f66-9ecd-732039a9385d' as StorageId])
-    const there = await theirs.create({ tea: { text: 'oolong' } })
-    const here = await find<Notes>(ours, url(there), ({ tea }) => tea === 'oolong')
+    await theirs.dial(ours.endpoint.addr)
+    await candidate(ours, theirs.id)
+    const copy = present(await theirs.find(here.documentId))
     ours.repo.subscribeToRemotes(['c1d7f1d4-7a3f-4a59-9d0c-bd8b5ed4b3c1' as StorageId])
     for (let n = 0; n < 10; n++) {
-      put(here, { n })
-      await there.until('n', n)
-      await there.put({ m: n })
-      await until(here, ({ m }) => m === n)
+      put(there, { n })
+      await copy.until('n', n)
+      await copy.put({ m: n })
+      await until(there, ({ m }) => m === n)
     }
-    t.deepEqual(moves(ours), [`+ ${theirs.id}`])
+    t.true(gossip.has('remote-subscription-change') && gossip.has('remote-heads-changed'), [...gossip].join())
+    t.deepEqual(
+      moves(ours).filter((line) => line.endsWith(theirs.id)),
+      [`+ ${theirs.id}`],
+    )
   })
 
   test(`samod ${samod}: a document of 8.1 MiB of ours costs one session, then all but that document syncs`, async (t) => {

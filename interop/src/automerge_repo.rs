@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use tokio::sync::{Mutex, mpsc};
 
 use crate::automerge_document::{Document, Entries};
-use crate::automerge_folder::Folder;
 use crate::automerge_frames::{ALPN, Frames};
+use crate::automerge_storage::Shelf;
 use crate::fault::Fault;
 use crate::gossip_topic::Near;
 use crate::table::Table;
@@ -91,19 +91,19 @@ pub async fn start(table: &Table, start: RepoStart) -> Result<Value, Fault> {
     let endpoint = table.endpoint(start.endpoint)?.endpoint();
     let id = endpoint.id();
     let peer_id = start.peer_id.unwrap_or_else(|| id.to_string());
-    let folder = start.directory.map(Folder::new);
+    let shelf = Shelf::new(start.directory);
     let frames = Frames::new(start.max_frame_bytes);
     let (sender, ended) = mpsc::unbounded_channel();
     let ends = Ends(sender);
     let router = Router::builder(endpoint.clone());
     let (version, router) = match start.samod {
         Samod::V05 => {
-            let samod = automerge_05::load(peer_id, folder).await;
+            let samod = automerge_05::load(peer_id, shelf).await;
             let repo = automerge_05::Repo { samod, frames, ends, sessions: Default::default() };
             (Version::V05(repo.clone()), router.accept(ALPN, repo).spawn())
         }
         Samod::V16 => {
-            let samod = automerge_16::load(peer_id, folder).await;
+            let samod = automerge_16::load(peer_id, shelf).await;
             let repo = automerge_16::Repo::new(samod, frames, ends, id)?;
             (Version::V16(repo.clone()), router.accept(ALPN, repo).spawn())
         }

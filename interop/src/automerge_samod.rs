@@ -15,10 +15,10 @@ use super::samod::storage::{Storage, StorageKey};
 use super::samod::{DocHandle, DocumentId, PeerId, Repo, Stopped};
 use super::{Runtime, content};
 use crate::automerge_document::{Document, Entries, Splice};
-use crate::automerge_folder::Folder;
+use crate::automerge_storage::Shelf;
 use crate::fault::Fault;
 
-impl Storage for Folder {
+impl Storage for Shelf {
     async fn load(&self, key: StorageKey) -> Option<Vec<u8>> {
         Self::load(self, &parts(key))
     }
@@ -29,12 +29,11 @@ impl Storage for Folder {
     }
 
     async fn put(&self, key: StorageKey, data: Vec<u8>) {
-        Self::put(self, &parts(key), &data).expect("the folder of a test takes files");
+        Self::put(self, parts(key), data).expect("the folder of a test takes files");
     }
 
     async fn delete(&self, key: StorageKey) {
-        // What is gone already is deleted.
-        let _ = Self::delete(self, &parts(key));
+        Self::delete(self, &parts(key));
     }
 }
 
@@ -42,14 +41,11 @@ fn parts(key: StorageKey) -> Vec<String> {
     key.into_iter().collect()
 }
 
-/// A repo with what the folder holds; in memory without one.
-pub async fn load(peer_id: String, folder: Option<Folder>) -> Repo {
+/// A repo with what the shelf holds.
+pub async fn load(peer_id: String, shelf: Shelf) -> Repo {
     let builder =
         Repo::builder(Runtime(Handle::current())).with_peer_id(PeerId::from_string(peer_id));
-    match folder {
-        Some(folder) => builder.with_storage(folder).load().await,
-        None => builder.load().await,
-    }
+    builder.with_storage(shelf).load().await
 }
 
 pub async fn create(repo: &Repo, entries: &Entries) -> Result<Arc<dyn Document>, Fault> {
