@@ -1,5 +1,12 @@
 // Sessions with samod repos from their first dial to their end: restarts, crossed dials, limits, names.
-import { type DocumentId, type PeerId, parseAutomergeUrl, type StorageId, stringifyAutomergeUrl } from '@automerge/automerge-repo'
+import {
+  type DocumentId,
+  type PeerCandidatePayload,
+  type PeerId,
+  parseAutomergeUrl,
+  type StorageId,
+  stringifyAutomergeUrl,
+} from '@automerge/automerge-repo'
 import { DummyStorageAdapter } from '@automerge/automerge-repo/helpers/DummyStorageAdapter.js'
 import test, { type ExecutionContext } from 'ava'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -126,6 +133,18 @@ for (const samod of SAMODS) {
       t.is(moves(ours).at(-1), `+ ${theirs.id}`)
     })
   }
+
+  test(`samod ${samod}: what it says of itself reaches the repo, whichever key it has that under`, async (t) => {
+    const peer = await Peer.start(t)
+    const [theirs, ours] = await Promise.all([PeerRepo.start(peer, { samod }), desk(t)])
+    const said = new Promise<PeerCandidatePayload>((resolve) => ours.adapter.once('peer-candidate', resolve))
+    await theirs.dial(ours.endpoint.addr)
+    const { peerId, peerMetadata } = await said
+    t.is(peerId, theirs.id as PeerId)
+    t.is(peerMetadata.isEphemeral, false)
+    // 0.5.1 has one too, but does not say so.
+    t.is(peerMetadata.storageId === undefined, samod === '0.5')
+  })
 
   test(`samod ${samod}: remote heads gossip of ours does not end the session`, async (t) => {
     const peer = await Peer.start(t)
