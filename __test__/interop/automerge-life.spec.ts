@@ -1,114 +1,15 @@
-// Sessions with samod repos from their first dial to their end: restarts, crossed dials, limits, names.
-import {
-  type DocumentId,
-  type PeerCandidatePayload,
-  type PeerId,
-  parseAutomergeUrl,
-  type StorageId,
-  stringifyAutomergeUrl,
-} from '@automerge/automerge-repo'
+// Sessions with samod repos: crossed dials, what repos say of themselves and of others, limits, names.
+import type { PeerCandidatePayload, PeerId, StorageId } from '@automerge/automerge-repo'
 import { DummyStorageAdapter } from '@automerge/automerge-repo/helpers/DummyStorageAdapter.js'
-import test, { type ExecutionContext } from 'ava'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import test from 'ava'
 import { SecretKey } from '../../ts/index.js'
 import { desk, find, moves, until } from '../automerge/network.js'
-import { candidate, lost, meetRepos, type Notes, put } from './automerge-meeting.js'
-import { type PeerDocument, PeerRepo, SAMODS } from './automerge-peer.js'
+import { candidate, hex, lost, meetRepos, type Notes, put, QUICK, url } from './automerge-meeting.js'
+import { PeerRepo, SAMODS } from './automerge-peer.js'
 import { DIALERS, present, says } from './meeting.js'
 import { Peer } from './peer.js'
 
-type Test = ExecutionContext<unknown>
-
-function url({ id }: PeerDocument) {
-  return stringifyAutomergeUrl(id as DocumentId)
-}
-
-function folder(t: Test): string {
-  const path = mkdtempSync(join(tmpdir(), 'gaiwan-automerge-'))
-  t.teardown(() => rmSync(path, { recursive: true, force: true }))
-  return path
-}
-
-function hex(key: SecretKey): string {
-  return Buffer.from(key.toBytes()).toString('hex')
-}
-
-/** Dials again soon, and notes a dead peer within seconds. */
-const QUICK = { adapter: { retry: { initialMs: 100, maxMs: 1_000 } }, endpoint: { transport: { idleTimeoutMs: 3_000, keepAliveMs: 500 } } }
-
 for (const samod of SAMODS) {
-  test(`samod ${samod}: one that was stopped comes again with its key and folder, and both bring what changed meanwhile`, async (t) => {
-    const [directory, secretKey] = [folder(t), hex(SecretKey.generate())]
-    const before = await Peer.spawn()
-    const first = await PeerRepo.start(before, { samod, directory, secretKey })
-    const ours = await desk(t, { ...QUICK, peers: [first.addr] })
-    await candidate(ours, first.id)
-    const there = await first.create({ tea: { text: 'sencha' } })
-    const here = await find<Notes>(ours, url(there), ({ tea }) => tea === 'sencha')
-    await first.stop()
-    await lost(ours, first.id)
-    await before.close()
-    put(here, { water: 80 })
-    const peer = await Peer.start(t)
-    const again = await PeerRepo.start(peer, { samod, directory, secretKey, port: first.port })
-    t.is(again.id, first.id)
-    await candidate(ours, first.id, 2)
-    const copy = present(await again.find(there.id))
-    t.is(await copy.until('water', 80), 80)
-    await copy.put({ minutes: 2 })
-    await until(here, ({ minutes }) => minutes === 2)
-    t.deepEqual(moves(ours), [`+ ${first.id}`, `- ${first.id}`, `+ ${first.id}`])
-  })
-
-  test(`samod ${samod}: one that was killed and has forgotten all is found again and gets everything from us`, async (t) => {
-    const secretKey = hex(SecretKey.generate())
-    const before = await Peer.spawn()
-    const first = await PeerRepo.start(before, { samod, secretKey })
-    const ours = await desk(t, { ...QUICK, peers: [first.addr] })
-    await candidate(ours, first.id)
-    const there = await first.create({ tea: { text: 'oolong' } })
-    const here = await find<Notes>(ours, url(there), ({ tea }) => tea === 'oolong')
-    await before.kill()
-    put(here, { water: 90 })
-    await lost(ours, first.id)
-    const peer = await Peer.start(t)
-    const again = await PeerRepo.start(peer, { samod, secretKey, port: first.port })
-    await candidate(ours, first.id, 2)
-    const copy = present(await again.find(there.id))
-    t.is(await copy.until('water', 90), 90)
-    t.deepEqual(await copy.read(), { tea: 'oolong', water: 90 })
-  })
-
-  for (const dialer of DIALERS) {
-    test(`samod ${samod}, ${says(dialer)}: ours shuts down, comes again with its key, and has what changed meanwhile`, async (t) => {
-      const peer = await Peer.start(t)
-      const theirs = await PeerRepo.start(peer, { samod })
-      const secretKey = SecretKey.generate()
-      const start = async () => {
-        const ours = await desk(t, { endpoint: { secretKey }, ...(dialer === 'gaiwan' ? { peers: [theirs.addr] } : {}) })
-        if (dialer === 'iroh') await theirs.dial(ours.endpoint.addr)
-        await candidate(ours, theirs.id)
-        return ours
-      }
-      const first = await start()
-      const there = await theirs.create({ tea: { text: 'assam' } })
-      const here = await find<Notes>(first, url(there), ({ tea }) => tea === 'assam')
-      put(here, { water: 100 })
-      await there.until('water', 100)
-      await first.repo.shutdown()
-      await first.router.shutdown()
-      t.like(await theirs.ended(), { direction: dialer === 'gaiwan' ? 'accepted' : 'dialed', remoteId: first.endpoint.id })
-      await there.put({ minutes: 4 })
-      const again = await start()
-      t.is(again.endpoint.id, first.endpoint.id)
-      const copy = await find<Notes>(again, url(there), ({ minutes }) => minutes === 4)
-      put(copy, { cups: 2 })
-      t.is(await there.until('cups', 2), 2)
-    })
-  }
-
   for (const smaller of ['ours', 'theirs'] as const) {
     test(`samod ${samod}: dials that cross leave one session, that of the smaller id, ${smaller}`, async (t) => {
       const keys = [SecretKey.generate(), SecretKey.generate()].sort((a, b) => (a.id < b.id ? -1 : 1))
@@ -183,11 +84,11 @@ for (const samod of SAMODS) {
     const failed = new Promise<unknown>((resolve) => ours.endpoint.on('handlerError', resolve))
     const large = ours.repo.create<Notes>({ leaves: crypto.getRandomValues(new Uint8Array(65_536)) })
     const small = ours.repo.create<Notes>({ tea: 'assam' })
-    present(await theirs.find(parseAutomergeUrl(large.url).documentId))
+    present(await theirs.find(large.documentId))
     put(large, { leaves: many(Math.ceil(8.1 * 1024 * 1024)) })
     t.like(await failed, { code: 'FRAME_TOO_LARGE' })
     await candidate(ours, theirs.id, 2)
-    const there = present(await theirs.find(parseAutomergeUrl(small.url).documentId))
+    const there = present(await theirs.find(small.documentId))
     await there.put({ water: 100 })
     await until(small, ({ water }) => water === 100)
     t.deepEqual(moves(ours), [`+ ${theirs.id}`, `- ${theirs.id}`, `+ ${theirs.id}`])
@@ -211,30 +112,11 @@ for (const samod of SAMODS) {
     const here = await find<Notes>(ours, url(there), ({ leaves }) => leaves !== undefined)
     t.is((here.doc().leaves as Uint8Array).length, 12 << 20)
     const mine = ours.repo.create<Notes>({ leaves: many(12 << 20) })
-    const found = present(await theirs.find(parseAutomergeUrl(mine.url).documentId))
+    const found = present(await theirs.find(mine.documentId))
     t.like(await found.until('leaves'), { bytes: 12 << 20 })
     t.deepEqual(moves(ours), [`+ ${theirs.id}`])
   })
 }
-
-test('samod 0.16 that redials on its own comes again after ours was gone', async (t) => {
-  const peer = await Peer.start(t)
-  const theirs = await PeerRepo.start(peer, { samod: '0.16' })
-  const secretKey = SecretKey.generate()
-  const first = await desk(t, { endpoint: { secretKey } })
-  const port = Number(present(first.endpoint.addr.addresses?.[0]).split(':')[1])
-  await theirs.dial(first.endpoint.addr, true)
-  await candidate(first, theirs.id)
-  const here = first.repo.create<Notes>({ tea: 'sencha' })
-  const there = present(await theirs.find(parseAutomergeUrl(here.url).documentId))
-  await first.repo.shutdown()
-  await first.router.shutdown()
-  await there.put({ water: 80 })
-  const again = await desk(t, { endpoint: { secretKey, bind: `127.0.0.1:${port}` } })
-  await candidate(again, theirs.id)
-  const copy = await find<Notes>(again, here.url, ({ water }) => water === 80)
-  t.is(copy.doc().tea, 'sencha')
-})
 
 test('samod 0.5 under a name that is not its endpoint id is refused', async (t) => {
   const peer = await Peer.start(t)

@@ -1,8 +1,9 @@
 // Brings a repo of ours and a samod repo in the peer process together, whoever dials.
-import type { DocHandle } from '@automerge/automerge-repo'
+import { type AutomergeUrl, type DocHandle, type DocumentId, stringifyAutomergeUrl } from '@automerge/automerge-repo'
 import type { ExecutionContext } from 'ava'
+import type { SecretKey } from '../../ts/index.js'
 import { type Desk, type DeskOptions, desk, next } from '../automerge/network.js'
-import { PeerRepo, type RepoOptions } from './automerge-peer.js'
+import { type PeerDocument, PeerRepo, type RepoOptions } from './automerge-peer.js'
 import type { Dialer } from './meeting.js'
 import { Peer } from './peer.js'
 
@@ -47,4 +48,19 @@ export function put(handle: DocHandle<Notes>, entries: Notes): void {
   handle.change((doc) => {
     Object.assign(doc, entries)
   })
+}
+
+/** What automerge-repo calls a document of samod. */
+export function url({ id }: PeerDocument): AutomergeUrl {
+  return stringifyAutomergeUrl(id as DocumentId)
+}
+
+export function hex(key: SecretKey): string {
+  return Buffer.from(key.toBytes()).toString('hex')
+}
+
+/** Options of a desk that dials again soon, and notes a dead peer within seconds. */
+export const QUICK = {
+  adapter: { retry: { initialMs: 100, maxMs: 1_000 } },
+  endpoint: { transport: { idleTimeoutMs: 3_000, keepAliveMs: 500 } },
 }

@@ -64,10 +64,6 @@ export class PeerDocument {
     return this.#call('Until', { key, ...(value === undefined ? {} : { value }) })
   }
 
-  async untilHeads(heads: readonly string[]): Promise<void> {
-    await this.#call('UntilHeads', { heads })
-  }
-
   /** Waits for so many keys. */
   async untilKeys(count: number): Promise<void> {
     await this.#call('UntilKeys', { count })

@@ -1,23 +1,13 @@
 // automerge-repo over gaiwan with samod repos, as iroh-examples' iroh-automerge-repo has them: what goes over one session.
 import { splice } from '@automerge/automerge'
-import type { AutomergeUrl, DocumentId } from '@automerge/automerge-repo'
-import { cbor, parseAutomergeUrl, stringifyAutomergeUrl } from '@automerge/automerge-repo'
+import { cbor } from '@automerge/automerge-repo'
 import test from 'ava'
 import { createHash, randomBytes } from 'node:crypto'
 import { desk, find, moves, until } from '../automerge/network.js'
-import { candidate, meetRepos, type Notes, put } from './automerge-meeting.js'
-import { type PeerDocument, PeerRepo, SAMODS } from './automerge-peer.js'
+import { candidate, meetRepos, type Notes, put, url } from './automerge-meeting.js'
+import { PeerRepo, SAMODS } from './automerge-peer.js'
 import { DIALERS, present, says } from './meeting.js'
 import { Peer } from './peer.js'
-
-/** Ids of samod as automerge-repo has them, and back. */
-function url({ id }: PeerDocument): AutomergeUrl {
-  return stringifyAutomergeUrl(id as DocumentId)
-}
-
-function id({ url }: { readonly url: AutomergeUrl }): string {
-  return parseAutomergeUrl(url).documentId
-}
 
 function tally(bytes: Uint8Array): { bytes: number; sha256: string } {
   return { bytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') }
@@ -44,7 +34,7 @@ for (const samod of SAMODS) {
     test(`${who}: what was made here samod finds and edits, and hears of later edits`, async (t) => {
       const { ours, theirs } = await meetRepos(t, dialer, { samod })
       const here = ours.repo.create<Notes>({ tea: 'oolong', cups: [1, 2] })
-      const there = present(await theirs.find(id(here)))
+      const there = present(await theirs.find(here.documentId))
       t.deepEqual(await there.until('cups'), [1, 2])
       t.deepEqual(await there.read(), { tea: 'oolong', cups: [1, 2] })
       await there.put({ water: 95 })
@@ -86,7 +76,7 @@ for (const samod of SAMODS) {
       const mine = Array.from({ length: count }, (_, n) => ours.repo.create<Notes>({ n }))
       const their = await Promise.all(mine.map((_, n) => theirs.create({ n })))
       const [found, copies] = await Promise.all([
-        Promise.all(mine.map(async (handle) => present(await theirs.find(id(handle))))),
+        Promise.all(mine.map(async (handle) => present(await theirs.find(handle.documentId)))),
         Promise.all(their.map((document, n) => find<Notes>(ours, url(document), (doc) => doc.n === n))),
       ])
       await Promise.all(found.map((document, n) => document.put({ seen: n })))
@@ -101,7 +91,7 @@ for (const samod of SAMODS) {
     test(`${who}: 2,000 keys of each and 100 more changes of each meet in one document`, async (t) => {
       const { ours, theirs } = await meetRepos(t, dialer, { samod })
       const here = ours.repo.create<Notes>(Object.fromEntries(Array.from({ length: 2_000 }, (_, n) => [`gaiwan ${n}`, n])))
-      const there = present(await theirs.find(id(here)))
+      const there = present(await theirs.find(here.documentId))
       await Promise.all([there.fill('iroh ', 2_000), there.fill('iroh again ', 100, true)])
       for (let n = 0; n < 100; n++) put(here, { [`gaiwan again ${n}`]: n })
       await Promise.all([there.untilKeys(4_200), until(here, (doc) => Object.keys(doc).length === 4_200)])
@@ -118,7 +108,7 @@ for (const samod of SAMODS) {
       const here = await find<Notes>(ours, url(there), ({ leaves }) => leaves !== undefined)
       t.deepEqual(tally(here.doc().leaves as Uint8Array), (await there.read()).leaves)
       const mine = ours.repo.create<Notes>({ leaves: new Uint8Array(bytes) })
-      const found = present(await theirs.find(id(mine)))
+      const found = present(await theirs.find(mine.documentId))
       t.deepEqual(await found.until('leaves'), tally(bytes))
       t.deepEqual(moves(ours), [`+ ${theirs.id}`])
     })
@@ -128,7 +118,7 @@ for (const samod of SAMODS) {
     const { ours, theirs } = await meetRepos(t, 'gaiwan', { samod })
     const elsewhere = await desk(t)
     const stray = elsewhere.repo.create<Notes>({ tea: 'none' })
-    t.is(await theirs.find(id(stray)), null)
+    t.is(await theirs.find(stray.documentId), null)
     await t.throwsAsync(ours.repo.find(stray.url), { message: /unavailable/ })
     const there = await theirs.create({ tea: { text: 'sencha' } })
     const here = await find<Notes>(ours, url(there), ({ tea }) => tea === 'sencha')
@@ -141,7 +131,7 @@ for (const samod of SAMODS) {
     const far = await desk(t, { peers: [theirs.addr] })
     await candidate(far, theirs.id)
     const here = ours.repo.create<Notes>({ tea: 'oolong' })
-    present(await theirs.find(id(here)))
+    present(await theirs.find(here.documentId))
     const copy = await find<Notes>(far, here.url, ({ tea }) => tea === 'oolong')
     put(copy, { water: 90 })
     await until(here, ({ water }) => water === 90)

@@ -33,8 +33,6 @@ pub enum Command {
     Heads { document: u32 },
     /// Waits until a key has a value: that value. With `value`: until it has that.
     Until { document: u32, key: String, value: Option<Value> },
-    /// Waits until the heads are these: `null`.
-    UntilHeads { document: u32, heads: Vec<String> },
     /// Waits until there are so many keys: their number.
     UntilKeys { document: u32, count: usize },
 
@@ -86,10 +84,6 @@ pub async fn run(table: &Table, command: Command) -> Result<Value, Fault> {
         Command::Heads { document } => Ok(json!(table.document(document)?.heads())),
         Command::Until { document, key, value } => {
             automerge_document::until_value(&*table.document(document)?, &key, value).await
-        }
-        Command::UntilHeads { document, heads } => {
-            automerge_document::until_heads(&*table.document(document)?, heads).await;
-            Ok(Value::Null)
         }
         Command::UntilKeys { document, count } => {
             automerge_document::until_keys(&*table.document(document)?, count).await

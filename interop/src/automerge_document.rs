@@ -196,11 +196,6 @@ pub async fn until_value(
     .await
 }
 
-pub async fn until_heads(document: &dyn Document, mut heads: Vec<String>) {
-    heads.sort();
-    until(document, || (document.heads() == heads).then_some(())).await;
-}
-
 pub async fn until_keys(document: &dyn Document, count: usize) -> Result<Value, Fault> {
     until(document, || match document.read() {
         Err(fault) => Some(Err(fault)),
