@@ -11,7 +11,7 @@
  *
  * @typedef {object} Case
  * @property {string} id
- * @property {string} workload 'w1' to 'w6', 'blobs'
+ * @property {string} workload 'w1' to 'w6', 'blobs', 'automerge'
  * @property {string[]} flags those of the client, both pairs
  * @property {{base: () => Promise<object>, gaiwan: () => Promise<object>}} [run] in place of the pairs of `workload`
  * @property {string[]} [gaiwanFlags] those of both gaiwan processes
@@ -123,7 +123,7 @@ export function choose(all, only) {
   const names = only.split(',')
   for (const name of names) {
     if (!all.some(({ id, workload }) => id === name || workload === name)) {
-      throw new RangeError(`--only ${name}: one of ${all.map(({ id }) => id).join(', ')}, w2, w3, blobs`)
+      throw new RangeError(`--only ${name}: one of ${all.map(({ id }) => id).join(', ')}, w2, w3, blobs, automerge`)
     }
   }
   return all.filter(({ id, workload }) => names.includes(id) || names.includes(workload))

@@ -7,6 +7,7 @@ import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 
+import { automergeCases } from './automerge/cases.mjs'
 import { blobCases } from './blobs/cases.mjs'
 import { hasReference } from './blobs/pair.mjs'
 import { cases, choose } from './cases.mjs'
@@ -19,8 +20,8 @@ import { row, table } from './report.mjs'
 const USAGE = `usage: npm run bench -- [--runs N] [--only w1,w2x64,…] [--quick] [--json FILE]
                      [--mib N] [--base-workers N | --base-current-thread] [--workers N]
   --runs N               repetitions, each case of both pairs once in each [5, with --quick 1]
-  --only LIST            workloads (w1 to w6, blobs, swarm) or single cases (w1, w2x1, w2x64, w2s1, w2s64, w3x1, w3x16, w4, w5, w6,
-                         b1, b1r, b1w1, b2, b2r, b3, b4r, b4c)
+  --only LIST            workloads (w1 to w6, blobs, automerge, swarm) or single cases (w1, w2x1, w2x64, w2s1, w2s64, w3x1, w3x16, w4, w5, w6,
+                         b1, b1r, b1w1, b2, b2r, b3, b4r, b4c, a1, a2)
   --mib N                size of the large blob [1024, with --quick 128]
   --quick                short runs, for a look
   --json FILE            where the result goes [bench/results/<time>.json]
@@ -55,11 +56,13 @@ async function bench() {
   const runs = Number(values.runs ?? (values.quick ? 1 : 5))
   if (!Number.isInteger(runs) || runs < 1) throw new RangeError(`--runs ${values.runs}: a whole number from 1`)
   if (!existsSync(new URL('../dist/index.js', import.meta.url))) throw new Error('gaiwan is not built: npm run build')
-  const binary = buildBase()
   const names = values.only?.split(',')
+  // Documents have a base of their own.
+  const binary = names?.every((name) => /^(automerge|a\d)$/.test(name)) ? '' : buildBase()
   const swarms = names === undefined || names.includes('swarm')
   const others = names?.filter((name) => name !== 'swarm').join(',')
-  const chosen = others === '' ? [] : choose([...cases(values), ...gossipCases(values), ...blobCases(values, binary)], others)
+  const chosen =
+    others === '' ? [] : choose([...cases(values), ...gossipCases(values), ...blobCases(values, binary), ...automergeCases(values)], others)
   if (chosen.some(({ id }) => /^(w6|b[12]r?)$/.test(id)) && !hasReference())
     throw new Error('the reference is not built: npm run build:interop')
   const about = describe()

@@ -14,6 +14,7 @@ const folder = '__test__/examples/samples'
 /** SHA-256 of each sample as it was handed out. */
 const ORIGINALS: Readonly<Record<string, string>> = {
   'accept-loop.ts': '9ca07d08c8f6cd907db61aa2393653ad564e005a88149b6a39bcf90e09beb15b',
+  'automerge-repo.ts': '9827a319de363261b9f10f5d2ed3391e72f4ef0e85a59a7d2b22c84d9fd69e4f',
   'chat.ts': '8a858152cab6df818e9653aa7c47190557713e4926edede7d9b6a95ae7bae6e5',
   'echo.ts': '7ae8b7a6d82bbd997993a270a0b8bab6213af89489e4c186be12f287ed3b66ae',
   'gateway.ts': 'bf468b84a5afb353b98c1063358e3811527a738993f31f1452d5095fff9f4460',
@@ -164,6 +165,25 @@ test('chat', async (t) => {
   first.stdin.end()
   const { status, signal, stderr } = await first.ended
   t.deepEqual([status, signal, stderr], [0, null, ''])
+})
+
+test('automerge-repo', async (t) => {
+  const start = (...args: string[]) => Program.start(t, `${folder}/automerge-repo.ts`, args)
+  const first = start()
+  const [ticket, url] = (await first.says(/^automerge-repo\.ts (endpoint\S+ automerge:\S+)$/m)).split(' ') as [string, string]
+  const { id, addresses = [] } = EndpointTicket.decode(ticket)
+  // It listens on every interface; this test stays on loopback.
+  const [port] = /\d+$/.exec(addresses.find((address) => !address.startsWith('['))!)!
+  const second = start(EndpointTicket.encode({ id, addresses: [`127.0.0.1:${port}`] }), url)
+  t.is(await second.says(/^met ([0-9a-f]{10})$/m), id.slice(0, 10))
+  const other = await first.says(/^met ([0-9a-f]{10})$/m)
+  await first.says(new RegExp(`^tea, milk of ${id.slice(0, 6)}, milk of ${other.slice(0, 6)}$`, 'm'))
+  await second.says(new RegExp(`^tea, milk of ${id.slice(0, 6)}, milk of ${other.slice(0, 6)}$`, 'm'))
+  for (const program of [second, first]) {
+    program.kill('SIGINT')
+    const { status, signal, stderr } = await program.ended
+    t.deepEqual([status, signal, stderr], [0, null, ''])
+  }
 })
 
 test('gateway', async (t) => {

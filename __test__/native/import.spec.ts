@@ -17,6 +17,7 @@ gaiwan.Endpoint.bind({ bind: '127.0.0.1:0' }).then(async (endpoint) => {
   await store.get('nope').catch((error) => { if (!(error instanceof TypeError)) throw error })
   await store.close()
   if (gossip.ALPN !== '/iroh-gossip/1' || gossip.topicId('tea').length !== 64 || typeof gossip.Gossip !== 'function') throw new Error('gossip')
+  if (automerge.REPO_ALPN !== 'iroh/automerge-repo/1' || typeof automerge.GaiwanNetworkAdapter !== 'function') throw new Error('automerge')
   // One error class, whatever the door.
   const code = await store.get(hash).catch((error) => gaiwan.GaiwanError.is(error) && error instanceof gaiwan.GaiwanError && error.code)
   console.log(typeof gaiwan.Router.builder, endpoint instanceof gaiwan.Endpoint, code)
@@ -27,12 +28,12 @@ for (const [kind, file, head] of [
   [
     'an ES module',
     'program.mjs',
-    "import * as gaiwan from 'gaiwan'\nimport * as blobs from 'gaiwan/blobs'\nimport * as gossip from 'gaiwan/gossip'",
+    "import * as gaiwan from 'gaiwan'\nimport * as blobs from 'gaiwan/blobs'\nimport * as gossip from 'gaiwan/gossip'\nimport * as automerge from 'gaiwan/automerge'",
   ],
   [
     'a CommonJS module',
     'program.cjs',
-    "const gaiwan = require('gaiwan')\nconst blobs = require('gaiwan/blobs')\nconst gossip = require('gaiwan/gossip')",
+    "const gaiwan = require('gaiwan')\nconst blobs = require('gaiwan/blobs')\nconst gossip = require('gaiwan/gossip')\nconst automerge = require('gaiwan/automerge')",
   ],
 ] as const) {
   test(`the compiled package is imported by ${kind}`, (t) => {

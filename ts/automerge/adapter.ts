@@ -45,7 +45,9 @@ export class GaiwanNetworkAdapter extends NetworkAdapter implements ProtocolHand
   /** Dials until their session is open, or has failed. */
   readonly #dials = new Map<EndpointId, Promise<void>>()
   readonly #host: LinkHost
-  /** Sessions that are shaking hands or were closed and still write. */
+  /** Connections before their first frame. */
+  readonly #young = new Set<Connection>()
+  /** Sessions that are closed and still write. */
   readonly #others = new Set<Session>()
   readonly #closing = new Set<Promise<void>>()
   /** Documents that our repo has spoken of: it has them. */
@@ -145,6 +147,7 @@ export class GaiwanNetworkAdapter extends NetworkAdapter implements ProtocolHand
     this.#unroute = null
     for (const link of this.#links.values()) link.stop()
     this.#links.clear()
+    for (const connection of this.#young) connection.close(0)
     for (const session of [...this.#table.all, ...this.#others]) {
       this.#table.drop(session)
       this.#close(session)
@@ -175,9 +178,12 @@ export class GaiwanNetworkAdapter extends NetworkAdapter implements ProtocolHand
   /** What there is now, dials under way included. */
   sessions(): readonly RepoSession[] {
     const sessions = [...new Set([...this.#table.all, ...this.#others])].map(({ facts }) => facts)
-    const dialing = [...this.#links.values()].filter(({ isDialing, addr }) => isDialing && !sessions.some(isClientOf(addr.id)))
-    const nothing = { state: 'dialing', side: 'client', bytesSent: 0, bytesReceived: 0, queuedBytes: 0 } as const
-    return [...sessions, ...dialing.map(({ addr: { id } }) => ({ remoteId: id, peerId: id as PeerId, ...nothing }))]
+    for (const { remoteId, side } of this.#young) sessions.push(unborn(remoteId, 'handshake', side))
+    const isKnown = (id: EndpointId) => sessions.some(({ remoteId, side }) => remoteId === id && side === 'client')
+    for (const { isDialing, addr } of this.#links.values()) {
+      if (isDialing && !isKnown(addr.id)) sessions.push(unborn(addr.id, 'dialing', 'client'))
+    }
+    return sessions
   }
 
   /** For the Router. Resolves when the session is over, and rejects if the peer is to blame or was lost. */
@@ -186,7 +192,7 @@ export class GaiwanNetworkAdapter extends NetworkAdapter implements ProtocolHand
       connection.close(REFUSED, 'refused')
       return
     }
-    const session = await Session.accept(connection, this.#context)
+    const session = await this.#handshake(connection, Session.accept(connection, this.#context))
     await this.#yield(session)
     await this.#live(session)
   }
@@ -252,10 +258,18 @@ export class GaiwanNetworkAdapter extends NetworkAdapter implements ProtocolHand
     }
     try {
       const connection = await this.#settings.endpoint.connect(addr, REPO_ALPN, { signal })
-      await this.#report(connection, async () => this.#live(await Session.dial(connection, this.#context), signal, done))
+      await this.#report(connection, async () => {
+        const session = await this.#handshake(connection, Session.dial(connection, this.#context))
+        await this.#live(session, signal, done)
+      })
     } finally {
       done()
     }
+  }
+
+  async #handshake(connection: Connection, session: Promise<Session>): Promise<Session> {
+    this.#young.add(connection)
+    return session.finally(() => this.#young.delete(connection))
   }
 
   /** Runs what happens on a connection that we dialed; what goes wrong is told as it is for one that a Router took. */
@@ -327,6 +341,7 @@ export class GaiwanNetworkAdapter extends NetworkAdapter implements ProtocolHand
   }
 }
 
-function isClientOf(id: EndpointId): (session: RepoSession) => boolean {
-  return ({ remoteId, side }) => remoteId === id && side === 'client'
+/** What can be told before a session is there. */
+function unborn(remoteId: EndpointId, state: 'dialing' | 'handshake', side: RepoSession['side']): RepoSession {
+  return { remoteId, peerId: remoteId as PeerId, state, side, bytesSent: 0, bytesReceived: 0, queuedBytes: 0 }
 }
