@@ -8,6 +8,14 @@
 //! `gaiwan-interop-peer blobs-bench …`, `… gossip-bench …`, `… rpc-bench …` and `… storage …` are other programs, see
 //! `blobs_bench.rs`, `gossip_bench.rs`, `rpc_bench.rs` and `storage.rs`.
 
+mod automerge;
+mod automerge_05;
+mod automerge_16;
+mod automerge_document;
+mod automerge_frames;
+mod automerge_repo;
+mod automerge_storage;
+mod automerge_sync;
 mod blobs;
 mod blobs_add;
 mod blobs_bench;
@@ -66,6 +74,7 @@ struct Request {
 
 enum Either {
     Core(Command),
+    Automerge(automerge::Command),
     Blobs(blobs::Command),
     Gossip(gossip::Command),
     Rpc(rpc::Command),
@@ -78,7 +87,10 @@ impl Request {
             serde_json::from_str(line).map_err(|error| (0, Fault::usage(error)))?;
         let id = value["id"].as_u64().unwrap_or(0);
         let name = value["cmd"].as_str().unwrap_or_default().to_owned();
-        let command = if let Some(name) = name.strip_prefix("blobs") {
+        let command = if let Some(name) = name.strip_prefix("automerge") {
+            value["cmd"] = name.into();
+            automerge::Command::deserialize(value).map(Either::Automerge)
+        } else if let Some(name) = name.strip_prefix("blobs") {
             value["cmd"] = name.into();
             blobs::Command::deserialize(value).map(Either::Blobs)
         } else if let Some(name) = name.strip_prefix("gossip") {
@@ -123,6 +135,7 @@ async fn serve_commands() -> anyhow::Result<()> {
                 tokio::spawn(async move {
                     let result = match command {
                         Either::Core(command) => command::run(&table, command).await,
+                        Either::Automerge(command) => automerge::run(&table, command).await,
                         Either::Blobs(command) => blobs::run(&table, command).await,
                         Either::Gossip(command) => gossip::run(&table, command).await,
                         Either::Rpc(command) => rpc::run(&table, command).await,
@@ -136,6 +149,7 @@ async fn serve_commands() -> anyhow::Result<()> {
             }
         }
     }
+    table.stop_repos().await;
     table.close_endpoints().await;
     table.close_stores().await;
     // Nobody listens any more: commands that still wait are dropped with their answers.

@@ -8,6 +8,9 @@ use iroh::endpoint::{RecvStream, SendStream};
 use iroh_blobs::api::Store;
 use tokio::sync::Notify;
 
+use crate::automerge_document::Document;
+use crate::automerge_repo::Repo;
+use crate::automerge_sync;
 use crate::blobs_serve::Provider;
 use crate::connection::Link;
 use crate::endpoint::Host;
@@ -46,6 +49,9 @@ pub struct Table {
     rpcs: Mutex<HashMap<u32, Arc<Server>>>,
     clients: Mutex<HashMap<u32, Arc<AnyClient>>>,
     calls: Mutex<HashMap<u32, Arc<Call>>>,
+    documents: Mutex<HashMap<u32, Arc<dyn Document>>>,
+    syncs: Mutex<HashMap<u32, Arc<automerge_sync::Server>>>,
+    repos: Mutex<HashMap<u32, Arc<Repo>>>,
 }
 
 impl Table {
@@ -93,6 +99,18 @@ impl Table {
         self.add(&self.calls, Arc::new(call))
     }
 
+    pub fn add_document(&self, document: Arc<dyn Document>) -> u32 {
+        self.add(&self.documents, document)
+    }
+
+    pub fn add_sync(&self, sync: automerge_sync::Server) -> u32 {
+        self.add(&self.syncs, Arc::new(sync))
+    }
+
+    pub fn add_repo(&self, repo: Repo) -> u32 {
+        self.add(&self.repos, Arc::new(repo))
+    }
+
     pub fn endpoint(&self, handle: u32) -> Result<Arc<Host>, Fault> {
         get(&self.endpoints, handle, "endpoint")
     }
@@ -137,6 +155,22 @@ impl Table {
         get(&self.calls, handle, "call")
     }
 
+    pub fn document(&self, handle: u32) -> Result<Arc<dyn Document>, Fault> {
+        get(&self.documents, handle, "document")
+    }
+
+    pub fn sync(&self, handle: u32) -> Result<Arc<automerge_sync::Server>, Fault> {
+        get(&self.syncs, handle, "sync")
+    }
+
+    pub fn repo(&self, handle: u32) -> Result<Arc<Repo>, Fault> {
+        get(&self.repos, handle, "repo")
+    }
+
+    pub fn take_repo(&self, handle: u32) -> Result<Arc<Repo>, Fault> {
+        lock(&self.repos).remove(&handle).ok_or_else(|| unknown("repo", handle))
+    }
+
     pub fn take_rpc(&self, handle: u32) -> Result<Arc<Server>, Fault> {
         lock(&self.rpcs).remove(&handle).ok_or_else(|| unknown("rpc", handle))
     }
@@ -178,6 +212,15 @@ impl Table {
         lock(&self.sends).remove(&handle).map(drop).ok_or_else(|| unknown("send", handle))
     }
 
+    /// Stops all repos, so that what they know is stored.
+    pub async fn stop_repos(&self) {
+        let repos: Vec<_> = lock(&self.repos).drain().map(|(_, repo)| repo).collect();
+        for repo in repos {
+            // The process ends whatever became of its accept loop.
+            let _ = repo.stop().await;
+        }
+    }
+
     /// Closes all that is open, so that the other sides are told.
     pub async fn close_endpoints(&self) {
         let hosts: Vec<_> = lock(&self.endpoints).drain().map(|(_, host)| host).collect();
@@ -202,7 +245,11 @@ impl Table {
     }
 }
 
-fn get<T>(shelf: &Mutex<HashMap<u32, Arc<T>>>, handle: u32, what: &str) -> Result<Arc<T>, Fault> {
+fn get<T: ?Sized>(
+    shelf: &Mutex<HashMap<u32, Arc<T>>>,
+    handle: u32,
+    what: &str,
+) -> Result<Arc<T>, Fault> {
     lock(shelf).get(&handle).cloned().ok_or_else(|| unknown(what, handle))
 }
 
