@@ -1,6 +1,6 @@
 // Sessions with samod repos: crossed dials, what repos say of themselves and of others, limits, names.
 import type { PeerCandidatePayload, PeerId, StorageId } from '@automerge/automerge-repo'
-import { DummyStorageAdapter } from '@automerge/automerge-repo/helpers/DummyStorageAdapter.js'
+import { MemoryStorage } from '../automerge/storage.js'
 import test from 'ava'
 import { SecretKey } from '../../ts/index.js'
 import { desk, find, moves, until } from '../automerge/network.js'
@@ -57,7 +57,7 @@ for (const samod of SAMODS) {
       send(message)
     }
     // One with storage, so that there are heads to gossip about, with a time that no u32 holds.
-    const stored = await desk(t, { repo: { storage: new DummyStorageAdapter() }, peers: [ours.endpoint.addr] })
+    const stored = await desk(t, { repo: { storage: new MemoryStorage() }, peers: [ours.endpoint.addr] })
     await candidate(ours, stored.endpoint.id)
     const there = stored.repo.create<Notes>({ tea: 'oolong' })
     const here = await find<Notes>(ours, there.url, ({ tea }) => tea === 'oolong')
