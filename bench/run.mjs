@@ -22,7 +22,7 @@ const USAGE = `usage: npm run bench -- [--runs N] [--only w1,w2x64,…] [--quick
                      [--mib N] [--base-workers N | --base-current-thread] [--workers N]
   --runs N               repetitions, each case of both pairs once in each [5, with --quick 1]
   --only LIST            workloads (w1 to w6, rpc, blobs, automerge, swarm) or single cases (w1, w2x1, w2x64, w2s1, w2s64, w3x1, w3x16, w4, w5, w6,
-                         b1, b1r, b1w1, b2, b2r, b3, b4r, b4c, rpc-unary, rpc-parallel, rpc-stream, rpc-bidi, rpc-mebibyte,
+                         b1, b1r, b1w1, b2, b2r, b3, b4r, b4c, rpc-unary, rpc-parallel, rpc-stream, rpc-bidi, rpc-mebibyte, rpc-grpc,
                          rpc-encode, rpc-decode, rpc-local, a1, a2)
   --mib N                size of the large blob [1024, with --quick 128]
   --quick                short runs, for a look

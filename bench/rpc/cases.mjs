@@ -42,6 +42,22 @@ export function rpcCases({ quick }) {
       },
       measures: [{ id: `rpc-${name}`, label, unit, target, sense: 'atLeast', value: ({ figures }) => figures.perSecond * factor }],
     })),
+    {
+      id: 'rpc-grpc',
+      workload: 'rpc',
+      flags: [],
+      run: { base: () => calls({ server: 'grpc', client: 'grpc', name: 'parallel', ms }), gaiwan: () => calls({ name: 'parallel', ms }) },
+      measures: [
+        {
+          id: 'rpc-grpc',
+          label: 'rpc unary of 16 B, 64 in flight / @grpc/grpc-js',
+          unit: '1/s',
+          target: 3,
+          sense: 'atLeast',
+          value: ({ figures }) => figures.perSecond,
+        },
+      ],
+    },
     budget('rpc-encode', 'postcard: encode a struct / 1 us', 'us', 'atMost', ({ encodeUs }) => encodeUs, 1),
     budget('rpc-decode', 'postcard: decode a struct / 1.5 us', 'us', 'atMost', ({ decodeUs }) => decodeUs, 1.5),
     budget('rpc-local', 'rpc unary in process / 500,000', '1/s', 'atLeast', ({ local }) => local, 500_000),

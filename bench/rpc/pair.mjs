@@ -3,19 +3,22 @@ import { fileURLToPath } from 'node:url'
 import { REFERENCE } from '../blobs/pair.mjs'
 import { child } from '../child.mjs'
 
-const GAIWAN = [process.execPath, fileURLToPath(new URL('peer.mjs', import.meta.url))]
-const IRPC = [REFERENCE, 'rpc-bench']
+const PROGRAMS = {
+  gaiwan: [process.execPath, fileURLToPath(new URL('peer.mjs', import.meta.url))],
+  irpc: [REFERENCE, 'rpc-bench'],
+  grpc: [process.execPath, fileURLToPath(new URL('grpc.mjs', import.meta.url))],
+}
 
 /**
- * @param {{server?: 'gaiwan' | 'irpc', client?: 'gaiwan' | 'irpc', name: string, ms: number}} options
+ * @param {{server?: keyof typeof PROGRAMS, client?: keyof typeof PROGRAMS, name: string, ms: number}} options
  * @returns {Promise<{figures: {perSecond: number, count: number}}>}
  */
 export async function calls({ server = 'gaiwan', client = 'gaiwan', name, ms }) {
-  const there = child([...(server === 'irpc' ? IRPC : GAIWAN), 'serve'])
+  const there = child([...PROGRAMS[server], 'serve'])
   let here
   try {
     const { id, address } = await there.line()
-    here = child([...(client === 'irpc' ? IRPC : GAIWAN), 'call', id, address, name, `${ms}`])
+    here = child([...PROGRAMS[client], 'call', id, address, name, `${ms}`])
     const { items, perSecond } = await here.line()
     await here.ended
     there.process.stdin.end()
