@@ -54,7 +54,7 @@ export class Topic implements AsyncIterable<GossipEvent>, AsyncDisposable {
 
   /**
    * To the swarm; resolves, once queued, with the number of neighbors it was queued for: 0 means that nobody hears it. Waits for neighbors that
-   * are behind as long as they catch up; of one that takes nothing for 100 ms the oldest messages are dropped.
+   * are behind as long as they catch up; of one that takes nothing for seconds the oldest messages are dropped.
    * Codes: MESSAGE_TOO_LARGE, TOPIC_CLOSED.
    *
    * @param message copied before this returns

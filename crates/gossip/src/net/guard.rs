@@ -10,6 +10,9 @@ use crate::proto::TopicId;
 const IDS: Bucket = Bucket { rate: 500.0, burst: 2000.0 };
 /// Between two Joins of one topic.
 const JOIN: Duration = Duration::from_secs(1);
+/// Seconds that our own messages wait for a peer that is behind and takes nothing, beyond the usual: 3 s at once, as a
+/// busy machine may need, and of each second 50 ms.
+const WAITS: Bucket = Bucket { rate: 0.05, burst: 3.0 };
 /// Topics whose last Join is remembered.
 const TOPICS: usize = 1024;
 
@@ -34,9 +37,14 @@ impl Level {
     }
 
     fn fill(&mut self, now: Instant) {
-        let gained = now.saturating_duration_since(self.at).as_secs_f64() * self.bucket.rate;
-        self.level = (self.level + gained).min(self.bucket.burst);
+        self.level = self.at(now);
         self.at = now;
+    }
+
+    /// What there is.
+    fn at(&self, now: Instant) -> f64 {
+        let gained = now.saturating_duration_since(self.at).as_secs_f64() * self.bucket.rate;
+        (self.level + gained).min(self.bucket.burst)
     }
 
     /// Takes as much of `wanted` as there is.
@@ -73,12 +81,18 @@ struct Joins {
 pub(crate) struct Guard {
     ids: Level,
     joins: HashMap<TopicId, Joins>,
+    waits: Level,
     used: Instant,
 }
 
 impl Guard {
     pub(crate) fn new(now: Instant) -> Self {
-        Self { ids: Level::full(IDS, now), joins: HashMap::new(), used: now }
+        Self {
+            ids: Level::full(IDS, now),
+            joins: HashMap::new(),
+            waits: Level::full(WAITS, now),
+            used: now,
+        }
     }
 
     /// How many of `wanted` announced ids may be heard.
@@ -107,9 +121,21 @@ impl Guard {
         Some(wait)
     }
 
+    /// How long our own messages may still wait for the peer.
+    pub(crate) fn patience(&self, now: Instant) -> Duration {
+        Duration::from_secs_f64(self.waits.at(now))
+    }
+
+    /// They waited so long, up to now.
+    pub(crate) fn waited(&mut self, time: Duration, now: Instant) {
+        self.waits.fill(now);
+        self.waits.level = (self.waits.level - time.as_secs_f64()).max(0.0);
+    }
+
     /// Whether forgetting it would forgive nothing.
     pub(crate) fn is_clean(&self, now: Instant) -> bool {
         now.saturating_duration_since(self.used) > Duration::from_secs(10)
+            && self.waits.at(now) >= WAITS.burst
     }
 }
 
@@ -135,6 +161,21 @@ mod tests {
         assert_eq!(guard.join(TopicId([1; 32]), now + JOIN), None, "the late one was heard now");
         assert_eq!(guard.join(TopicId([2; 32]), now), Some(Duration::ZERO));
         assert_eq!(guard.join(TopicId([1; 32]), now + JOIN * 2), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_peer_is_waited_for_three_seconds_and_then_a_twentieth_of_the_time() {
+        let now = Instant::now();
+        let mut guard = Guard::new(now);
+        assert_eq!(guard.patience(now), Duration::from_secs(3));
+        guard.waited(Duration::from_secs(2), now);
+        assert_eq!(guard.patience(now), Duration::from_secs(1));
+        guard.waited(Duration::from_secs(5), now);
+        assert_eq!(guard.patience(now), Duration::ZERO);
+        let later = now + Duration::from_secs(20);
+        assert_eq!(guard.patience(later), Duration::from_secs(1));
+        assert!(!guard.is_clean(later));
+        assert!(guard.is_clean(now + Duration::from_secs(60)));
     }
 
     #[test]

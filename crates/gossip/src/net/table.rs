@@ -27,9 +27,10 @@ use crate::{
 
 /// Frames and bytes that wait for a peer while there is no connection to it.
 const DIALING: (usize, usize) = (64, 256 * 1024);
-/// How long a peer that is behind may take nothing before our own messages go on without it. A peer can so hold them
-/// down to one write of its stream, 16 KiB or 32 frames, each time, and no further.
-const PATIENCE: Duration = Duration::from_millis(100);
+/// How long any peer that is behind may take nothing before our own messages go on without it. What they wait longer is
+/// counted (`Guard::patience`), so a peer that reads slowly on purpose can hold them down to one write of its stream, 16 KiB
+/// or 32 frames, each time, and no further.
+const USUAL: Duration = Duration::from_millis(100);
 /// Dials a second to peers that gossip told of.
 const STRANGERS: Bucket = Bucket { rate: 4.0, burst: 4.0 };
 /// Milliseconds after which the oldest connection of a peer gives way to one too many.
@@ -116,13 +117,22 @@ impl Net {
     pub(crate) fn crowded<'a>(&self, peers: impl Iterator<Item = &'a PeerId>) -> Option<Instant> {
         let now = Instant::now();
         let table = lock(&self.table);
-        let behind = peers.filter_map(|peer| table.peers.get(peer)?.behind);
-        behind.map(|since| since + PATIENCE).filter(|until| *until > now).min()
+        let until = |peer: &PeerId| {
+            let entry = table.peers.get(peer)?;
+            let since = entry.behind?;
+            let extra = entry.links.first().map(|link| lock(&link.guard).patience(since));
+            Some(since + USUAL + extra.unwrap_or_default())
+        };
+        peers.filter_map(until).filter(|until| *until > now).min()
     }
 
     /// A peer took frames.
     pub(crate) fn note_taken(&self, entry: &mut Peer, now: Instant) {
         entry.full_since = None;
+        let waited = entry.behind.map(|since| now - since).unwrap_or_default();
+        if let (Some(extra), Some(link)) = (waited.checked_sub(USUAL), entry.links.first()) {
+            lock(&link.guard).waited(extra, now);
+        }
         if entry.queue.is_half_full(self.queue_limits()) {
             entry.behind = Some(now);
         } else if entry.behind.take().is_some() {

@@ -89,8 +89,8 @@ impl TopicSender {
     /// Broadcasts to the swarm. Gives, once it is queued, the number of neighbors; with none nobody hears it, ever.
     /// Equal content within 90 s is delivered once.
     ///
-    /// Waits while a neighbor is behind and catching up; one that takes nothing for 100 ms is not waited for, and loses
-    /// the oldest of what waits for it. A call that is dropped may still be heard.
+    /// Waits while a neighbor is behind and catching up; of one that takes nothing for long (100 ms, and 3 s as long as it
+    /// has not used them up) the oldest of what waits for it is dropped. A call that is dropped may still be heard.
     ///
     /// Fails with `MESSAGE_TOO_LARGE` above [`crate::max_content_bytes`], with `TOPIC_CLOSED` and with `INTERNAL`.
     pub async fn broadcast(&self, content: Bytes) -> Result<usize, Failure> {

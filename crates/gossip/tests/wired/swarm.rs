@@ -47,8 +47,8 @@ impl Accept for AllBut {
 #[test]
 fn who_says_more_than_a_queue_holds_waits_and_loses_nothing() {
     run(async {
-        const COUNT: usize = 3000;
-        let limits = Limits { max_queued_frames: 16, ..Limits::default() };
+        const COUNT: usize = 1000;
+        let limits = Limits { max_queued_frames: 64, ..Limits::default() };
         let options = GossipOptions { limits, ..GossipOptions::default() };
         let (a, b) = (Node::with(options), Node::new());
         let mut on_b = b.subscribe(TOPIC, &[]);
