@@ -2,37 +2,20 @@
 import type { ExecutionContext } from 'ava'
 import { Endpoint, GaiwanError, Router } from '../../ts/index.js'
 import * as r from '../../ts/rpc/index.js'
+import { methods, SpanTea, ALPN as TEA_ALPN, Tea } from '../rpc/tea.js'
 import { Peer } from './peer.js'
 import type { PeerConnection } from './peer-handles.js'
 import { PeerClient, PeerServer, type ServiceName } from './rpc-peer.js'
 
 type Test = ExecutionContext<unknown>
 
-export const TEA_ALPN = 'gaiwan/tea/1'
+export { SpanTea, TEA_ALPN, Tea }
 /** The same methods in span mode. */
 export const SPAN_ALPN = 'gaiwan/tea-span/1'
 
 /** `Misbehave` and its like, by what they do. */
 export const Trouble = { nothing: 0, one: 1, tooLarge: 2, poison: 3, endless: 4, waits: 5, panics: 6 } as const
 
-const methods = {
-  Get: r
-    .unary(r.struct({ key: r.str }), r.option(r.str))
-    .at(0)
-    .idempotent(),
-  Set: r.unary(r.struct({ key: r.str, value: r.bytes }), r.unit),
-  List: r.serverStream(r.unit, r.tuple(r.str, r.u64)),
-  SetMany: r.clientStream(r.unit, r.tuple(r.str, r.str), r.u64),
-  Sum: r.bidiStream(r.struct({ start: r.i64 }), r.i64, r.i64),
-  Log: r.notify(r.str),
-  Div: r.unary(r.tuple(r.u64, r.u64), r.result(r.u64, r.str)),
-  Push: r.notifyStream(r.unit, r.u8),
-  Late: r.method(r.unit, { updates: r.one(r.str), answers: r.one(r.u64) }),
-  Misbehave: r.serverStream(r.u32, r.bytes),
-  First: r.clientStream(r.unit, r.u64, r.u64).at(10),
-}
-export const Tea = r.service(methods)
-export const SpanTea = r.service(methods, { spans: true })
 /** With a variant that the reference does not have, so that its loop ends. */
 export const WrongTea = r.service({ ...methods, Coffee: r.unary(r.unit, r.unit).at(11) })
 

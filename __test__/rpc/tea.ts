@@ -7,7 +7,7 @@ import { bind } from '../helpers/pair.js'
 
 export const ALPN = 'gaiwan/tea/1'
 
-const methods = {
+export const methods = {
   Get: r
     .unary(r.struct({ key: r.str }), r.option(r.str))
     .at(0)
@@ -21,7 +21,7 @@ const methods = {
   Push: r.notifyStream(r.unit, r.u8),
   Late: r.method(r.unit, { updates: r.one(r.str), answers: r.one(r.u64) }),
   Misbehave: r.serverStream(r.u32, r.bytes),
-  First: r.clientStream(r.unit, r.u64, r.u64),
+  First: r.clientStream(r.unit, r.u64, r.u64).at(10),
 } as const
 
 export const Tea = r.service(methods)

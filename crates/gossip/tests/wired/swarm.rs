@@ -44,16 +44,22 @@ impl Accept for AllBut {
     }
 }
 
+/// Two neighbors, of whom the first keeps 64 frames for the other.
+async fn short_queue() -> (Node, Member, Node, Member) {
+    let limits = Limits { max_queued_frames: 64, ..Limits::default() };
+    let options = GossipOptions { limits, ..GossipOptions::default() };
+    let (a, b) = (Node::with(options), Node::new());
+    let on_b = b.subscribe(TOPIC, &[]);
+    let mut on_a = a.subscribe(TOPIC, &[&b.endpoint]);
+    on_a.up().await;
+    (a, on_a, b, on_b)
+}
+
 #[test]
 fn who_says_more_than_a_queue_holds_waits_and_loses_nothing() {
     run(async {
         const COUNT: usize = 1000;
-        let limits = Limits { max_queued_frames: 64, ..Limits::default() };
-        let options = GossipOptions { limits, ..GossipOptions::default() };
-        let (a, b) = (Node::with(options), Node::new());
-        let mut on_b = b.subscribe(TOPIC, &[]);
-        let mut on_a = a.subscribe(TOPIC, &[&b.endpoint]);
-        on_a.up().await;
+        let (a, on_a, _b, mut on_b) = short_queue().await;
         let say = join_all((0..COUNT).map(|n| on_a.sender.broadcast(format!("{n}").into())));
         let hear = async {
             // Calls that wait at the same time are in no order.
@@ -74,12 +80,7 @@ fn who_says_more_than_a_queue_holds_waits_and_loses_nothing() {
 fn what_waits_for_a_slow_neighbor_is_said_before_the_topic_is_left() {
     run(async {
         const COUNT: usize = 40;
-        let limits = Limits { max_queued_frames: 64, ..Limits::default() };
-        let options = GossipOptions { limits, ..GossipOptions::default() };
-        let (a, b) = (Node::with(options), Node::new());
-        let mut on_b = b.subscribe(TOPIC, &[]);
-        let mut on_a = a.subscribe(TOPIC, &[&b.endpoint]);
-        on_a.up().await;
+        let (a, on_a, _b, mut on_b) = short_queue().await;
         // Polled in order: all messages are in the queue of the topic before its end is.
         let say = join_all((0..COUNT).map(|n| on_a.sender.broadcast(format!("{n}").into())));
         let close = async { tokio::join!(on_a.sender.close(), on_a.receiver.close()) };
