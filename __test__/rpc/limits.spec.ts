@@ -265,9 +265,11 @@ test('2,000 calls that are opened and cancelled give their streams back', async 
     await answers.next()
     await answers.return()
   }
-  const many = await Promise.all(Array.from({ length: 90 }, () => tea.Sum.open({ start: 0n })))
+  // Of 100 streams QUIC may keep an eighth back: it tells of new credit in steps of that size.
+  const CERTAIN = 80
+  const many = await Promise.all(Array.from({ length: CERTAIN }, () => tea.Sum.open({ start: 0n })))
   for (const call of many) await call.send(1n)
-  t.deepEqual(await Promise.all(many.map(async ({ answer }) => (await answer.next()).value)), Array(90).fill(1n))
+  t.deepEqual(await Promise.all(many.map(async ({ answer }) => (await answer.next()).value)), Array(CERTAIN).fill(1n))
   for (const call of many) call.cancel()
   t.is(await tea.Get({ key: 'x' }), 'world')
   await tea.close()
