@@ -239,9 +239,7 @@ impl Store {
         let mut owner = self.0.owner.lock().unwrap_or_else(PoisonError::into_inner);
         self.mended();
         for (hash, partial) in self.partials().all() {
-            // Whoever is bringing progress to the disk right now is waited for.
-            drop(self.turns().take(&hash));
-            if let Err(failure) = self.checkpoint(&hash, &partial) {
+            if let Err(failure) = self.checkpoint_last(&hash, &partial) {
                 tracing::warn!(%failure, "progress of a partial blob is not on the disk");
             }
         }

@@ -69,12 +69,14 @@ impl Store {
         Ok(Some(Writer { store: self.clone(), hash, partial, _hold: hold }))
     }
 
-    /// What is claimed after a crash is what is on disk now.
-    pub(super) fn checkpoint(&self, hash: &Hash, partial: &Partial) -> Result<(), Failure> {
+    /// What is claimed after a crash is what is on disk now, or what another is bringing there at this moment.
+    fn checkpoint(&self, hash: &Hash, partial: &Partial) -> Result<(), Failure> {
         // Asked first, for the turn can take as long as the catalog.
-        if !partial.lock().has_news() {
-            return Ok(());
-        }
+        if partial.lock().has_news() { self.checkpoint_last(hash, partial) } else { Ok(()) }
+    }
+
+    /// As `checkpoint`, and whoever is bringing progress to the disk has ended: it has the turn until its row is there.
+    pub(super) fn checkpoint_last(&self, hash: &Hash, partial: &Partial) -> Result<(), Failure> {
         let _turn = self.turns().take(hash);
         let (data, outboard, field, dirty) = {
             let mut state = partial.lock();
@@ -345,14 +347,12 @@ impl Drop for Writer {
                 let mut state = self.partial.lock();
                 (state.beside, state.trouble.take())
             };
-            if beside {
-                // What is on its way to the disk is waited for.
-                drop(self.store.turns().take(&self.hash));
-            }
             if let Some(failure) = trouble {
                 tracing::warn!(%failure, "progress of a partial blob was not on the disk");
             }
-            if let Err(failure) = self.store.checkpoint(&self.hash, &self.partial) {
+            // One that has begun beside those who write, or is about to, is waited for.
+            let last = if beside { Store::checkpoint_last } else { Store::checkpoint };
+            if let Err(failure) = last(&self.store, &self.hash, &self.partial) {
                 tracing::warn!(%failure, "progress of a partial blob is not on the disk");
             }
             partials.forget(&self.hash, &self.partial);
