@@ -2,24 +2,25 @@
 import test, { type ExecutionContext } from 'ava'
 import type { BiStream, Connection } from '../../ts/index.js'
 import * as r from '../../ts/rpc/index.js'
-import { acceptOne, bind } from '../helpers/pair.js'
+import { acceptOne, bind, until } from '../helpers/pair.js'
 import { ALPN, codeOf, hex, type Row, SpanTea, Tea, unhex, vectors } from './tea.js'
 
 type TeaClient = r.Client<typeof Tea>
 interface Script {
-  /** What the user does; gives what it got, or the code of what it caught. */
-  readonly run: (tea: TeaClient, span: r.Client<typeof SpanTea>) => Promise<unknown>
+  /** What the user does, telling of every item that came; gives what it got, or the code of what it caught. */
+  readonly run: (tea: TeaClient, span: r.Client<typeof SpanTea>, came: () => void) => Promise<unknown>
   readonly outcome: unknown
-  /** The server goes on when the client half has ended [when it has the bytes]. */
-  readonly clientEndsLate?: boolean
 }
 
 const get = (tea: TeaClient) => tea.Get({ key: 'hello' })
 const fails = async (call: Promise<unknown>) => codeOf(await call.catch((error: unknown) => error))
-async function list(tea: TeaClient): Promise<unknown[]> {
+async function list(tea: TeaClient, _span: unknown, came: () => void): Promise<unknown[]> {
   const rows: unknown[] = []
   try {
-    for await (const row of tea.List()) rows.push(row)
+    for await (const row of tea.List()) {
+      rows.push(row)
+      came()
+    }
   } catch (error) {
     rows.push(codeOf(error))
   }
@@ -131,8 +132,12 @@ async function received({ recv }: BiStream): Promise<{ bytes: string; end: strin
   }
 }
 
-/** Plays the server of a row; gives what came on the client half and how the answer half was taken. */
-async function play(row: Row, connection: Connection): Promise<{ bytes: string; end: string; stopped: bigint | null } | null> {
+/** Plays the server of a row; gives what came on the client half and how the answer half was taken. `came` is how many items the client has. */
+async function play(
+  row: Row,
+  connection: Connection,
+  came: () => number,
+): Promise<{ bytes: string; end: string; stopped: bigint | null } | null> {
   const stream = await connection.acceptBi()
   if (stream === null) return null
   const { send, recv } = stream
@@ -153,9 +158,11 @@ async function play(row: Row, connection: Connection): Promise<{ bytes: string; 
     if (row.clientEnd === 'fin' && row.name !== 'client stream, cancelled by dropping both ends') await half
     if (row.serverBytes !== '') await send.write(unhex(row.serverBytes))
     if (row.serverEnd === 'fin') await send.finish()
-    // The row says: after the items were read, or before.
-    else if (row.name === 'fault: server stream reset mid-way') setTimeout(() => send.reset(16), 200)
-    else if (row.serverEnd === 'reset:16') send.reset(16)
+    else if (row.serverEnd === 'reset:16') {
+      // The row says: after the item was read, or before.
+      if (row.name === 'fault: server stream reset mid-way') await until(() => came() === 1)
+      send.reset(16)
+    }
   }
   const stopped = row.serverEnd === 'reset:16' ? null : await send.stopped
   return { ...(await half), stopped }
@@ -167,10 +174,11 @@ async function check(t: ExecutionContext<unknown>, row: Row): Promise<void> {
   const tea = r.client(Tea, dialer, server.addr, ALPN, { drainMs: 100 })
   // The Rust client always sends a carrier.
   const span = r.client(SpanTea, dialer, server.addr, ALPN, { drainMs: 100, inject: () => ({}) })
-  const outcome = script.run(tea, span)
+  let items = 0
+  const outcome = script.run(tea, span, () => items++)
   if (row.clientBytes !== '') {
     const connection = await acceptOne(server)
-    const seen = await play(row, connection)
+    const seen = await play(row, connection, () => items)
     if (seen !== null) {
       const torn = /cancelled|above 16 MiB/.test(row.name)
       t.is(seen.bytes, torn ? `${row.clientBytes}80` : row.clientBytes)
