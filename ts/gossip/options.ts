@@ -15,7 +15,10 @@ export interface GossipOptions {
   readonly broadcast?: BroadcastOptions
   /** Who may connect to us; one that throws, or is silent for 5 s, says no [everyone]. */
   readonly accept?: (remoteId: EndpointId) => boolean
-  /** Join known peers again while there is no neighbor [true]. */
+  /**
+   * Join known peers again while there is no neighbor; with neighbors, ask absent ones now and then for theirs, so that a
+   * torn swarm becomes one again [true].
+   */
   readonly rejoin?: boolean
   /** Drop messages of peers that are no neighbors [false]. */
   readonly neighborsOnly?: boolean

@@ -46,7 +46,8 @@ pub struct GossipOptions {
     pub membership: MembershipOptions,
     /// The broadcast layer.
     pub broadcast: BroadcastOptions,
-    /// Join known peers again while there is no neighbor.
+    /// Join known peers again while there is no neighbor; with neighbors, ask absent ones now and then for theirs, so that
+    /// a torn swarm becomes one again.
     pub rejoin: bool,
     /// Drop messages of peers that are no neighbors.
     pub neighbors_only: bool,

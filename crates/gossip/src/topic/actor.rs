@@ -13,6 +13,7 @@ use tokio::{
 
 use super::{
     command::{Broadcast, Command},
+    heal::Heal,
     inbox::{Inbound, Inbox, Item, Kind},
     rejoin::Rejoin,
     ring::{End, Ring},
@@ -58,6 +59,7 @@ pub(crate) struct Actor {
     pub(super) subscribers: Vec<Subscriber>,
     pub(super) neighbors: Vec<(PeerId, EndpointId)>,
     pub(super) rejoin: Rejoin,
+    pub(super) heal: Heal,
     sweep: Instant,
     /// The message encoded last: all neighbors get the same bytes.
     encoded: Option<(Message, Option<Outgoing>)>,
@@ -130,6 +132,7 @@ impl Actor {
             subscribers: Vec::new(),
             neighbors: Vec::new(),
             rejoin: Rejoin::default(),
+            heal: Heal::default(),
             sweep: Instant::now() + SWEEP,
             encoded: None,
             flush: None,
@@ -146,10 +149,12 @@ impl Actor {
             tokio::task::coop::consume_budget().await;
             self.run_timers();
             if self.net.options.rejoin {
-                let has_neighbors = !self.neighbors.is_empty();
-                self.rejoin.look(has_neighbors, Instant::now(), &mut self.rng);
+                let (has_neighbors, now) = (!self.neighbors.is_empty(), Instant::now());
+                self.rejoin.look(has_neighbors, now, &mut self.rng);
+                self.heal.look(has_neighbors, now, &mut self.rng);
             }
-            let wake = self.timers.next().into_iter().chain(self.rejoin.next()).min();
+            let clocks = [self.timers.next(), self.rejoin.next(), self.heal.next()];
+            let wake = clocks.into_iter().flatten().min();
             let wake = wake.map_or(self.sweep, |at| at.min(self.sweep));
             let room = net.room.notified();
             tokio::pin!(room);
@@ -179,6 +184,9 @@ impl Actor {
         }
         if let Some(peer) = self.rejoin.due(now) {
             self.feed(InEvent::Command(topic::Command::Join(vec![peer])), Cause::OURS);
+        }
+        if self.heal.is_due(now) {
+            self.ask_absent();
         }
         if self.sweep <= now {
             // The state machine drops its records of announced messages that never came only when a peer goes. We are
@@ -286,6 +294,9 @@ impl Actor {
                 self.net.set_neighbor(&self.topic, peer, false);
                 self.rejoin.former(peer);
                 self.shared.down(id);
+                if cause.reason == DownReason::Lost {
+                    self.heal.soon();
+                }
                 // Another than who caused it went because its place was wanted.
                 let is_it = cause.peer == Some(id);
                 Event::NeighborDown(id, if is_it { cause.reason } else { DownReason::Replaced })

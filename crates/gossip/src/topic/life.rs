@@ -10,12 +10,16 @@ use tokio::{sync::mpsc, time::Instant};
 use super::{
     actor::{Actor, Cause, InEvent, Subscriber, TURN},
     command::{Broadcast, Command, Half, Reach},
+    heal::ASKED,
     ring::{End, Ring},
 };
 use crate::{
     event::Event,
     metrics::count,
-    proto::{PeerId, message::Parsed},
+    proto::{
+        PeerId,
+        message::{MAX_NODES, Node, Parsed},
+    },
 };
 
 /// How long a leave waits for the neighbors to have it.
@@ -77,7 +81,26 @@ impl Actor {
             peers.iter().map(|id| PeerId::from(*id)).filter(|peer| *peer != self.net.me).collect();
         self.net.book.trust(&peers);
         self.rejoin.bootstrap(&peers);
+        self.heal.soon();
         self.feed(InEvent::Command(topic::Command::Join(peers)), Cause::OURS);
+    }
+
+    /// Asks known peers that are no neighbors for some of theirs.
+    pub(super) fn ask_absent(&mut self) {
+        let Some(me) = self.net.me.endpoint_id() else { return };
+        // The answer has as many nodes as we name, and ours among them once they are in the passive view: so one of ours
+        // is named as often as a Shuffle of our own would name nodes.
+        let options = &self.net.options.membership;
+        let wanted = 1 + options.shuffle_active_view_count + options.shuffle_passive_view_count;
+        let mut nodes = vec![Node { id: me, data: None }; wanted.min(MAX_NODES)];
+        nodes[0].data = Some(self.net.our_data());
+        let body = Parsed::Shuffle { origin: me, nodes, ttl: 0 }.encode();
+        let Some(outgoing) = self.outgoing(&body, false, false) else { return };
+        let near = &self.neighbors;
+        let absent = self.rejoin.absent(|peer| near.iter().any(|(known, _)| known == peer), ASKED);
+        for peer in absent {
+            self.net.send(&self.topic, peer, outgoing.clone());
+        }
     }
 
     /// Says what waits, as far as the neighbors keep up; if some is left, when it is time to look again. Neighbors that

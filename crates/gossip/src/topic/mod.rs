@@ -3,6 +3,7 @@
 mod actor;
 mod command;
 mod handle;
+mod heal;
 mod inbox;
 mod life;
 mod registry;

@@ -61,6 +61,20 @@ impl Rejoin {
         self.at
     }
 
+    /// Some that are known and no neighbors, each in turn.
+    pub(crate) fn absent(
+        &mut self,
+        is_neighbor: impl Fn(&PeerId) -> bool,
+        most: usize,
+    ) -> Vec<PeerId> {
+        let all = self.bootstrap.iter().chain(self.former.iter().rev());
+        let absent: Vec<PeerId> = all.filter(|peer| !is_neighbor(peer)).copied().collect();
+        let most = most.min(absent.len());
+        let turn = self.turn % absent.len().max(1);
+        self.turn = self.turn.wrapping_add(most);
+        absent.iter().cycle().skip(turn).take(most).copied().collect()
+    }
+
     /// Whom to ask now, if it is time. Each is asked in turn.
     pub(crate) fn due(&mut self, now: Instant) -> Option<PeerId> {
         if self.at? > now {
@@ -103,5 +117,20 @@ mod tests {
         assert_eq!(asked, [1, 2, 1, 2, 1, 2, 1, 2]);
         rejoin.look(true, now, &mut rng);
         assert_eq!(rejoin.next(), None);
+    }
+
+    #[test]
+    fn who_is_absent_is_told_in_turn_and_neighbors_are_left_out() {
+        let mut rejoin = Rejoin::default();
+        assert_eq!(rejoin.absent(|_| false, 3), []);
+        let peers = [1, 2, 3, 4, 5].map(|n| PeerId([n; 32]));
+        rejoin.bootstrap(&peers);
+        let mut told = |most| {
+            let absent = rejoin.absent(|peer| *peer == peers[1], most);
+            absent.iter().map(|peer| peer.0[0]).collect::<Vec<u8>>()
+        };
+        assert_eq!(told(3), [1, 3, 4]);
+        assert_eq!(told(3), [5, 1, 3]);
+        assert_eq!(told(9).len(), 4, "nobody twice");
     }
 }

@@ -3,7 +3,10 @@
 use std::{
     collections::HashSet,
     net::SocketAddr,
-    sync::{Arc, Mutex, OnceLock},
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 use bytes::Bytes;
@@ -41,6 +44,16 @@ impl Accept for AllBut {
     fn accept(&self, remote: EndpointId) -> BoxFuture<'_, bool> {
         let is_welcome = self.0.get() != Some(&remote);
         Box::pin(async move { is_welcome })
+    }
+}
+
+/// Lets nobody in until it is open.
+#[derive(Default)]
+struct Gate(AtomicBool);
+
+impl Accept for Gate {
+    fn accept(&self, _remote: EndpointId) -> BoxFuture<'_, bool> {
+        Box::pin(std::future::ready(self.0.load(Relaxed)))
     }
 }
 
@@ -159,6 +172,41 @@ fn a_join_before_the_other_subscribes_is_repeated() {
         let mut on_b = b.subscribe(TOPIC, &[]);
         assert_eq!(on_a.up().await, b.id());
         assert_eq!(on_b.up().await, a.id());
+    });
+}
+
+#[test]
+fn swarms_that_know_of_each_other_become_one_and_nobody_is_evicted_for_it() {
+    run(async {
+        let gate = Arc::new(Gate::default());
+        let [a, b, d] = [(); 3].map(|()| Node::new());
+        let c =
+            Node::with(GossipOptions { accept: Some(gate.clone()), ..GossipOptions::default() });
+        let mut on_b = b.subscribe(TOPIC, &[]);
+        // `c` refuses that Join, and with a neighbor nobody asks again for one.
+        let mut on_a = a.subscribe(TOPIC, &[&b.endpoint, &c.endpoint]);
+        assert_eq!(on_a.up().await, b.id());
+        assert_eq!(on_b.up().await, a.id());
+        let mut on_d = d.subscribe(TOPIC, &[]);
+        let mut on_c = c.subscribe(TOPIC, &[&d.endpoint]);
+        assert_eq!(on_c.up().await, d.id());
+        assert_eq!(on_d.up().await, c.id());
+        gate.0.store(true, Relaxed);
+        // Both ends of the first edge between them.
+        tokio::join!(
+            async {
+                tokio::select! { _ = on_a.up() => {} _ = on_b.up() => {} }
+            },
+            async {
+                tokio::select! { _ = on_c.up() => {} _ = on_d.up() => {} }
+            },
+        );
+        on_b.say("one").await;
+        let heard = tokio::join!(on_a.content(), on_c.content(), on_d.content());
+        assert_eq!([heard.0, heard.1, heard.2], ["one"; 3]);
+        for node in [&a, &b, &c, &d] {
+            assert_eq!(node.count("neighbor_down"), 0);
+        }
     });
 }
 
