@@ -25,7 +25,15 @@ test('the tarball holds what the manifest names, what that imports, the addon of
   t.true(packed.includes(host.prebuild))
   const others = packed.filter((path) => path.endsWith('.node') && path !== host.prebuild)
   t.deepEqual(packed, [...reached(manifest), ...texts, host.prebuild, ...others].sort())
-  for (const path of ['dist/index.js', 'dist/index.d.ts', 'dist/cli/main.js', 'dist/addon.cjs', 'index.cjs', 'index.d.ts', 'package.json']) {
+  for (const path of [
+    'dist/index.js',
+    'dist/index.d.ts',
+    'dist/cli/main.js',
+    'dist/addon.cjs',
+    'index.cjs',
+    'index.d.ts',
+    'package.json',
+  ]) {
     t.true(packed.includes(path), path)
   }
 })

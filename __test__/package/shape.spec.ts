@@ -19,10 +19,8 @@ test('publint has nothing to say of the tarball', async (t) => {
 // One rule is off: that `require` finds ES modules. It does, on purpose: every Node.js that `engines` names loads them, and a second build
 // in CommonJS would be a second `GaiwanError` and a second table of handles. All other rules hold, for every way to resolve, node10 too.
 test('attw finds the types right for every entry and every way to resolve', (t) => {
-  const args = [bin('@arethetypeswrong/cli', 'attw'), tarball(), '--profile', 'strict', '--format', 'json']
-  const strict = runNode(top, args)
-  const { problems } = (JSON.parse(strict.stdout) as { analysis: { problems: Array<{ kind: string; entrypoint: string }> } }).analysis
-  t.deepEqual([...new Set(problems.map(({ kind }) => kind))], ['CJSResolvesToESM'], 'the rule that is off is the only one that speaks')
-  const { status, stdout } = runNode(top, [...args.slice(0, -2), '--ignore-rules', 'cjs-resolves-to-esm'])
+  const args = [bin('@arethetypeswrong/cli', 'attw'), tarball(), '--profile', 'strict', '--format', 'ascii', '--no-color', '--no-emoji']
+  const { status, stdout } = runNode(top, [...args, '--ignore-rules', 'cjs-resolves-to-esm'])
   t.is(status, 0, stdout)
+  t.is(runNode(top, args).status, 1, 'once the rule has nothing to say, this test need not switch it off')
 })

@@ -1,17 +1,18 @@
 // The ways in which an install is narrowed: no scripts, no optional packages, no network, awkward paths. Then the command.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import test, { type ExecutionContext } from 'ava'
+import { top } from '../folders.js'
 import { Machine, WELL } from '../machine.js'
 import { serveRegistry } from '../registry.js'
 import { manifest, tarball } from '../tarball.js'
 
 async function works(t: ExecutionContext, machine: Machine): Promise<void> {
-  t.deepEqual(await machine.node('esm.mjs'), WELL)
-  t.deepEqual(await machine.node('commonjs.cjs'), WELL)
+  t.deepEqual(await machine.node('app.mjs'), WELL)
+  t.deepEqual(await machine.node('app.cjs'), WELL)
 }
 
 for (const flag of ['--ignore-scripts', '--omit=optional', '--omit=peer', '--install-links']) {
@@ -122,5 +123,13 @@ test("'gaiwan/automerge' without its optional peers is one error that names the 
     t.is(status, 0, stderr)
     t.regex(stdout, /^(ERR_MODULE_NOT_FOUND|MODULE_NOT_FOUND) .*@automerge\/automerge/)
   }
-  t.deepEqual(await machine.node('esm.mjs'), WELL)
+  t.deepEqual(await machine.node('app.mjs'), WELL)
+})
+
+test("'gaiwan/automerge' with its peers loads both ways, as one", async (t) => {
+  const machine = new Machine(t)
+  await machine.install(t, tarball())
+  symlinkSync(join(top, 'node_modules/@automerge'), join(machine.folder, 'node_modules/@automerge'), 'junction')
+  const program = "import('gaiwan/automerge').then((esm) => console.log(require('gaiwan/automerge').AutomergeSync === esm.AutomergeSync))"
+  t.deepEqual(await machine.node('--input-type=commonjs', '-e', program), { status: 0, stdout: 'true\n', stderr: '' })
 })

@@ -23,8 +23,8 @@ for (const { name, path } of nodes()) {
       t.deepEqual(readdirSync(machine.env['PATH']!).sort(), ['node', 'sh'], 'no cargo, no rustc, no compiler')
     await machine.install(t, tarball())
     t.deepEqual(readdirSync(join(machine.folder, 'node_modules')).sort(), ['.bin', '.package-lock.json', manifest.name])
-    t.deepEqual(await machine.node('esm.mjs'), WELL)
-    t.deepEqual(await machine.node('commonjs.cjs'), WELL)
+    t.deepEqual(await machine.node('app.mjs'), WELL)
+    t.deepEqual(await machine.node('app.cjs'), WELL)
     t.deepEqual(await machine.node('worker.mjs'), WELL)
   })
 

@@ -42,14 +42,14 @@ test('slim: npm takes the package of this platform, and no other', async (t) => 
     .filter((name) => name.startsWith(manifest.name))
     .sort()
   t.deepEqual(installed, [manifest.name, `${manifest.name}-${host.triple}`])
-  t.deepEqual(await machine.node('esm.mjs'), WELL)
-  t.deepEqual(await machine.node('commonjs.cjs'), WELL)
+  t.deepEqual(await machine.node('app.mjs'), WELL)
+  t.deepEqual(await machine.node('app.cjs'), WELL)
 })
 
 test('slim, both tarballs by their path', async (t) => {
   const machine = new Machine(t)
   await machine.install(t, slim.main, slim.platform)
-  t.deepEqual(await machine.node('esm.mjs'), WELL)
+  t.deepEqual(await machine.node('app.mjs'), WELL)
 })
 
 test('slim with --omit=optional: one error that says so', async (t) => {
@@ -69,7 +69,7 @@ if (host.carried) {
       const machine = new Machine(t, { registry: registry.url })
       await machine.install(t, ...flags, manifest.name)
       t.false(existsSync(join(machine.folder, 'node_modules', `${manifest.name}-${host.triple}`)))
-      t.deepEqual(await machine.node('esm.mjs'), WELL)
+      t.deepEqual(await machine.node('app.mjs'), WELL)
     }
   })
 }
