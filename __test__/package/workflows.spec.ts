@@ -36,6 +36,11 @@ test('publishing takes a tag, an approval and a variable, and has provenance; th
   t.notRegex(release, /NODE_AUTH_TOKEN|secrets\./, 'trusted publishing needs no secret')
 })
 
+test('deny.toml looks at the crates of every target', (t) => {
+  const text = readFileSync(join(top, 'deny.toml'), 'utf8')
+  for (const { rust } of targets) t.true(text.includes(`"${rust}"`), rust)
+})
+
 test('Windows is built for every Windows target', (t) => {
   for (const { triple, os } of targets) t.is(release.includes(`triple: ${triple} }`), os === 'win32', triple)
 })
