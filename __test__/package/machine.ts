@@ -1,4 +1,5 @@
 // A user's machine: an empty folder, a home and a cache of its own, and a PATH that holds a node, a shell and nothing else.
+// The spec files that use it run their tests one after the other: a dozen npms at once would take the time of the tests beside them.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { cpSync, mkdirSync, symlinkSync } from 'node:fs'

@@ -30,7 +30,7 @@ async function runs(t: ExecutionContext, machine: Machine, name: string): Promis
   t.deepEqual(await machine.node(join(elsewhere, name)), WELL)
 }
 
-test('the page has these configurations', (t) => {
+test.serial('the page has these configurations', (t) => {
   t.deepEqual([...blocks.keys()], ['esbuild.config.mjs', 'esbuild-esm.config.mjs', 'webpack.config.cjs'])
 })
 
@@ -38,14 +38,14 @@ for (const [config, bundle] of [
   ['esbuild.config.mjs', 'app.cjs'],
   ['esbuild-esm.config.mjs', 'app.mjs'],
 ] as const) {
-  test(`esbuild, ${config}: the bundle runs`, async (t) => {
+  test.serial(`esbuild, ${config}: the bundle runs`, async (t) => {
     const machine = await withBundler(t, 'esbuild', config)
     t.deepEqual(await machine.node(config), { status: 0, stdout: '', stderr: '' })
     await runs(t, machine, bundle)
   })
 }
 
-test('webpack, webpack.config.cjs: the bundle runs, and webpack warns of nothing', async (t) => {
+test.serial('webpack, webpack.config.cjs: the bundle runs, and webpack warns of nothing', async (t) => {
   const machine = await withBundler(t, 'webpack', 'webpack.config.cjs')
   writeFileSync(
     join(machine.folder, 'build.cjs'),
@@ -62,7 +62,7 @@ for (const [bundler, config] of [
   ['esbuild', 'esbuild.config.mjs'],
   ['webpack', 'webpack.config.cjs'],
 ] as const) {
-  test(`${bundler}: GAIWAN_PREBUILD names the addon of a bundle that has none beside it`, async (t) => {
+  test.serial(`${bundler}: GAIWAN_PREBUILD names the addon of a bundle that has none beside it`, async (t) => {
     const machine = await withBundler(t, bundler, config)
     writeFileSync(
       join(machine.folder, 'build.cjs'),

@@ -16,14 +16,14 @@ async function works(t: ExecutionContext, machine: Machine): Promise<void> {
 }
 
 for (const flag of ['--ignore-scripts', '--omit=optional', '--omit=peer', '--install-links']) {
-  test(`npm install ${flag}`, async (t) => {
+  test.serial(`npm install ${flag}`, async (t) => {
     const machine = new Machine(t)
     await machine.install(t, flag, tarball())
     await works(t, machine)
   })
 }
 
-test('npm install --offline, from the cache that an earlier install filled, with the registry gone', async (t) => {
+test.serial('npm install --offline, from the cache that an earlier install filled, with the registry gone', async (t) => {
   const registry = await serveRegistry(t, [tarball()])
   const machine = new Machine(t, { registry: registry.url })
   await machine.install(t, manifest.name)
@@ -36,7 +36,7 @@ test('npm install --offline, from the cache that an earlier install filled, with
   await works(t, machine)
 })
 
-test('npm ci --offline, from a lock file and that cache', async (t) => {
+test.serial('npm ci --offline, from a lock file and that cache', async (t) => {
   const registry = await serveRegistry(t, [tarball()])
   const machine = new Machine(t, { registry: registry.url })
   await machine.install(t, manifest.name)
@@ -46,7 +46,7 @@ test('npm ci --offline, from a lock file and that cache', async (t) => {
   await works(t, machine)
 })
 
-test('a path with spaces, a quote and letters beyond ASCII', async (t) => {
+test.serial('a path with spaces, a quote and letters beyond ASCII', async (t) => {
   const machine = new Machine(t, { name: "tea & söme café's 茶" })
   await machine.install(t, tarball())
   await works(t, machine)
@@ -54,7 +54,7 @@ test('a path with spaces, a quote and letters beyond ASCII', async (t) => {
   t.deepEqual([status, stdout], [0, `gaiwan ${manifest.version}\n`])
 })
 
-test('nothing is unpacked or written into the package when it runs', async (t) => {
+test.serial('nothing is unpacked or written into the package when it runs', async (t) => {
   const machine = new Machine(t)
   await machine.install(t, tarball())
   const files = () => readdirSync(join(machine.folder, 'node_modules'), { recursive: true, encoding: 'utf8' }).sort()
@@ -63,7 +63,7 @@ test('nothing is unpacked or written into the package when it runs', async (t) =
   t.deepEqual(files(), before)
 })
 
-test('npx gaiwan --version and doctor --json run', async (t) => {
+test.serial('npx gaiwan --version and doctor --json run', async (t) => {
   const machine = new Machine(t)
   await machine.install(t, tarball())
   const version = await machine.npm('exec', '--', 'gaiwan', '--version')
@@ -81,7 +81,7 @@ test('npx gaiwan --version and doctor --json run', async (t) => {
   t.is(checks.find(({ check }) => check === 'versions')?.native, manifest.version)
 })
 
-test('two processes of two installs move a folder with the command', async (t) => {
+test.serial('two processes of two installs move a folder with the command', async (t) => {
   const [sender, receiver] = [new Machine(t), new Machine(t)]
   await Promise.all([sender, receiver].map((machine) => machine.install(t, tarball())))
   const bytes = new Uint8Array(1_000_003).map((_, n) => (n * 7) % 253)
@@ -110,7 +110,7 @@ test('two processes of two installs move a folder with the command', async (t) =
   t.deepEqual(new Uint8Array(readFileSync(join(receiver.folder, arrived!))), bytes)
 })
 
-test("'gaiwan/automerge' without its optional peers is one error that names the package, and the rest works", async (t) => {
+test.serial("'gaiwan/automerge' without its optional peers is one error that names the package, and the rest works", async (t) => {
   const machine = new Machine(t)
   await machine.install(t, tarball())
   t.false(existsSync(join(machine.folder, 'node_modules/@automerge')))
@@ -126,7 +126,7 @@ test("'gaiwan/automerge' without its optional peers is one error that names the 
   t.deepEqual(await machine.node('app.mjs'), WELL)
 })
 
-test("'gaiwan/automerge' with its peers loads both ways, as one", async (t) => {
+test.serial("'gaiwan/automerge' with its peers loads both ways, as one", async (t) => {
   const machine = new Machine(t)
   await machine.install(t, tarball())
   symlinkSync(join(top, 'node_modules/@automerge'), join(machine.folder, 'node_modules/@automerge'), 'junction')

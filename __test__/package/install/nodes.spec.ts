@@ -6,7 +6,7 @@ import { Machine, WELL } from '../machine.js'
 import { complete, nodes } from '../runtimes.js'
 import { manifest, tarball } from '../tarball.js'
 
-test('on Linux x64 the matrix is whole', (t) => {
+test.serial('on Linux x64 the matrix is whole', (t) => {
   if (complete)
     t.deepEqual(
       nodes().map(({ name }) => name),
@@ -17,7 +17,7 @@ test('on Linux x64 the matrix is whole', (t) => {
 })
 
 for (const { name, path } of nodes()) {
-  test(`${name}: npm install, then echo and a blob, in ESM, in CommonJS and in a worker thread, without a warning`, async (t) => {
+  test.serial(`${name}: npm install, then echo and a blob, in ESM, in CommonJS and in a worker thread, without a warning`, async (t) => {
     const machine = new Machine(t, { node: path })
     if (process.platform !== 'win32')
       t.deepEqual(readdirSync(machine.env['PATH']!).sort(), ['node', 'sh'], 'no cargo, no rustc, no compiler')
@@ -28,7 +28,7 @@ for (const { name, path } of nodes()) {
     t.deepEqual(await machine.node('worker.mjs'), WELL)
   })
 
-  test(`${name}: import and require answer one and the same instance, of every subpath`, async (t) => {
+  test.serial(`${name}: import and require answer one and the same instance, of every subpath`, async (t) => {
     const machine = new Machine(t, { node: path })
     await machine.install(t, tarball())
     const subpaths = Object.keys(manifest.exports).filter((one) => one !== './automerge' && one !== './package.json')

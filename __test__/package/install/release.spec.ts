@@ -12,7 +12,7 @@ import { contents, host, manifest, pack, release } from '../tarball.js'
 const slim = release('--slim')
 const full = release()
 
-test('the slim package has no binary, the platform package has nothing else, and both have the licences', (t) => {
+test.serial('the slim package has no binary, the platform package has nothing else, and both have the licences', (t) => {
   const binaries = (file: string) => [...contents(file).keys()].filter((path) => path.endsWith('.node'))
   t.deepEqual(binaries(slim.main), [])
   t.deepEqual(binaries(full.main), host.carried ? [host.prebuild] : [])
@@ -34,7 +34,7 @@ function foreign(folder: string): string {
   return pack(folder, folder)
 }
 
-test('slim: npm takes the package of this platform, and no other', async (t) => {
+test.serial('slim: npm takes the package of this platform, and no other', async (t) => {
   const registry = await serveRegistry(t, [slim.main, slim.platform, foreign(temporaryFolder(t))])
   const machine = new Machine(t, { registry: registry.url })
   await machine.install(t, manifest.name)
@@ -46,13 +46,13 @@ test('slim: npm takes the package of this platform, and no other', async (t) => 
   t.deepEqual(await machine.node('app.cjs'), WELL)
 })
 
-test('slim, both tarballs by their path', async (t) => {
+test.serial('slim, both tarballs by their path', async (t) => {
   const machine = new Machine(t)
   await machine.install(t, slim.main, slim.platform)
   t.deepEqual(await machine.node('app.mjs'), WELL)
 })
 
-test('slim with --omit=optional: one error that says so', async (t) => {
+test.serial('slim with --omit=optional: one error that says so', async (t) => {
   const registry = await serveRegistry(t, [slim.main, slim.platform])
   const machine = new Machine(t, { registry: registry.url })
   await machine.install(t, '--omit=optional', manifest.name)
@@ -63,7 +63,7 @@ test('slim with --omit=optional: one error that says so', async (t) => {
 })
 
 if (host.carried) {
-  test('with prebuilds/: --omit=optional works, and so does a platform package that was never published', async (t) => {
+  test.serial('with prebuilds/: --omit=optional works, and so does a platform package that was never published', async (t) => {
     for (const [tarballs, flags] of [[[full.main, full.platform], ['--omit=optional']] as const, [[full.main], []] as const]) {
       const registry = await serveRegistry(t, [...tarballs])
       const machine = new Machine(t, { registry: registry.url })

@@ -9,7 +9,7 @@ import { top } from '../folders.js'
 
 const PROGRAMS = ['app.mjs', 'app.cjs', 'worker.mjs']
 
-test('Node.js with the loader of tsx: a program in TypeScript, and one in CommonJS', async (t) => {
+test.serial('Node.js with the loader of tsx: a program in TypeScript, and one in CommonJS', async (t) => {
   const machine = new Machine(t)
   await machine.install(t, tarball())
   symlinkSync(join(top, 'node_modules/tsx'), join(machine.folder, 'node_modules/tsx'), 'junction')
@@ -22,11 +22,11 @@ test('Node.js with the loader of tsx: a program in TypeScript, and one in Common
 })
 
 if (complete) {
-  test('the other runtimes are installed', (t) => {
+  test.serial('the other runtimes are installed', (t) => {
     for (const path of [bun, deno]) t.true(existsSync(path), `${path}: run "npm run test:package"`)
   })
 
-  test('Bun: its own install, ES modules, CommonJS, a worker thread, the command', async (t) => {
+  test.serial('Bun: its own install, ES modules, CommonJS, a worker thread, the command', async (t) => {
     const machine = new Machine(t)
     const added = await machine.run(bun, ['add', tarball()])
     t.is(added.status, 0, added.stderr)
@@ -36,7 +36,7 @@ if (complete) {
     t.is(JSON.parse(stdout.split('\n')[0]!).native, manifest.version)
   })
 
-  test('Bun: a compiled program with the addon beside it, and nothing else', async (t) => {
+  test.serial('Bun: a compiled program with the addon beside it, and nothing else', async (t) => {
     const machine = new Machine(t)
     await machine.install(t, tarball())
     const args = ['build', '--compile', 'app.mjs', '--outfile', 'out/app', '--external', '*.node', '--external', 'gaiwan-*']
@@ -48,7 +48,7 @@ if (complete) {
     t.deepEqual(await away.run(join(away.folder, 'program'), []), WELL)
   })
 
-  test('Deno: what npm installed, with no more permissions than the page says', async (t) => {
+  test.serial('Deno: what npm installed, with no more permissions than the page says', async (t) => {
     const machine = new Machine(t)
     await machine.install(t, tarball())
     const permissions = ['--no-prompt', '--allow-ffi=node_modules/gaiwan', '--allow-read=.', '--allow-env', '--allow-sys']
@@ -57,7 +57,7 @@ if (complete) {
     t.is(status, 0, stdout)
   })
 
-  test('Deno without the permission for native code: an error that says which is missing', async (t) => {
+  test.serial('Deno without the permission for native code: an error that says which is missing', async (t) => {
     const machine = new Machine(t)
     await machine.install(t, tarball())
     const { status, stderr } = await machine.run(deno, ['run', '--no-prompt', '--allow-read=.', '--allow-env', '--allow-sys', 'app.mjs'])
