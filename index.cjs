@@ -4,7 +4,11 @@
 
 const { existsSync, readFileSync } = require('node:fs')
 const { dirname, join, resolve } = require('node:path')
+const { createRequire } = require('node:module')
 const { version } = require('./package.json')
+
+/** Node's own `require`, for absolute paths. A bundler puts something else in the place of the one in this file where it sees no literal. */
+const requireFile = createRequire(process.execPath)
 
 /** One prebuilt file a target, laid out as prebuildify lays them out. */
 const prebuilt = {
@@ -84,7 +88,7 @@ function fromEnvironment() {
     const libc = triple.startsWith('linux-') ? (triple.endsWith('-musl') ? '.musl' : '.glibc') : ''
     const inFolder = join('prebuilds', `${process.platform}-${process.arch}`, `gaiwan${libc}.node`)
     const path = resolve(name === 'GAIWAN_PREBUILD' && !value.endsWith('.node') ? join(value, inFolder) : value)
-    const addon = attempt(`${path} (from ${name})`, () => require(path))
+    const addon = attempt(`${path} (from ${name})`, () => requireFile(path))
     if (addon) return addon
     throw notFound(`gaiwan: the environment variable ${name} names a native addon that does not load`, [])
   }
@@ -94,7 +98,7 @@ function fromEnvironment() {
 /** What `npm run build:native` leaves beside this file in a checkout. */
 function fromCheckout() {
   const path = join(__dirname, `gaiwan.${triple}.node`)
-  return existsSync(path) ? attempt(path, () => require(path)) : undefined
+  return existsSync(path) ? attempt(path, () => requireFile(path)) : undefined
 }
 
 function fromPrebuilds() {
@@ -117,7 +121,7 @@ function fromExecutable() {
   const path = join(dirname(process.execPath), `gaiwan.${triple}.node`)
   return attempt(path, () => {
     if (!existsSync(path)) throw new Error('no such file')
-    return require(path)
+    return requireFile(path)
   })
 }
 

@@ -52,11 +52,12 @@ export function licencePage(crates) {
   return `${[...head, ...table, ...bodies].join('\n')}\n`
 }
 
-if (isMain(import.meta.url)) {
-  await main(async () => {
-    requireRust()
-    const crates = bundledCrates()
-    writeFileSync(join(root, 'THIRD-PARTY-LICENSES.md'), licencePage(crates))
-    say(`wrote THIRD-PARTY-LICENSES.md for ${crates.length} crates`)
-  })
+/** Writes the page to the top of the repository, from where it goes into the tarball. */
+export function writeLicences() {
+  requireRust()
+  const crates = bundledCrates()
+  writeFileSync(join(root, 'THIRD-PARTY-LICENSES.md'), licencePage(crates))
+  say(`wrote THIRD-PARTY-LICENSES.md for ${crates.length} crates`)
 }
+
+if (isMain(import.meta.url)) await main(async () => writeLicences())

@@ -14,23 +14,25 @@ function packagesIn(lock) {
 }
 
 /**
- * Whether node_modules holds what the lock file says. npm writes down what it installed in a lock file of its own there, as its last act,
- * so an install that was cut short does not count. Optional packages for other systems are not there.
+ * Whether node_modules of `place` holds what the lock file there says. npm writes down what it installed in a lock file of its own, as its
+ * last act, so an install that was cut short does not count. Optional packages for other systems are not there.
  */
-export function installed() {
-  const there = packagesIn('node_modules/.package-lock.json')
-  return Object.entries(packagesIn('package-lock.json')).every(([folder, { version, integrity, optional }]) => {
+export function installed(place = '.') {
+  const written = `${place}/node_modules/.package-lock.json`
+  const there = packagesIn(written)
+  if (!existsSync(join(root, written))) return false
+  return Object.entries(packagesIn(`${place}/package-lock.json`)).every(([folder, { version, integrity, optional }]) => {
     const found = there[folder]
     return found ? found.version === version && found.integrity === integrity : optional === true
   })
 }
 
-async function install() {
-  say('installing development packages (npm ci)')
+/** Installs what the lock file in `place` says. */
+export async function install(place = '.', ...flags) {
   const [command, first] = npm()
   // No package here needs its install script, so none gets to run.
-  const args = [...first, 'ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']
-  await must('npm ci', command, args)
+  const args = [...first, 'ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error', ...flags]
+  await must('npm ci', command, args, { cwd: join(root, place) })
 }
 
 /**
@@ -44,7 +46,10 @@ export async function setup({ force = false, needsRust = false } = {}) {
   const target = requireTarget()
   // Asked first: whoever has no Rust should not wait for an install to learn it.
   if (needsRust || force || !nativeAddon(target).fresh) requireRust()
-  if (!installed()) await install()
+  if (!installed()) {
+    say('installing development packages (npm ci)')
+    await install()
+  }
   if (force || !nativeAddon(target).fresh) await buildNative(target)
   if (force || !facade.fresh) await buildTs()
 }

@@ -6,6 +6,7 @@ import { buildInterop } from './build-interop.mjs'
 import { ask, bin, main, root, run, StepFailed, say } from './lib/steps.mjs'
 import { cargoLine, Tally, tapLine } from './lib/tally.mjs'
 import { setup } from './setup.mjs'
+import { installRuntimes, withTarball } from './test-package.mjs'
 
 const node = process.execPath
 const tally = new Tally()
@@ -62,8 +63,13 @@ function rustTests(filter = []) {
   return step('Rust tests', () => run('cargo', args, { onLine: counted(cargoLine) }))
 }
 
-function avaTests(files = []) {
-  return step('ava tests', () => run(node, [bin('ava'), '--tap', ...files], { onLine: counted(tapLine) }))
+/** The spec files of the package need a tarball and other runtimes; those of one run share both. */
+async function avaTests(files = []) {
+  const onLine = counted(tapLine)
+  const ava = (env = {}) => run(node, [bin('ava'), '--tap', ...files], { env, onLine })
+  if (files.length && !files.some((path) => path.includes('/package/'))) return step('ava tests', () => ava())
+  await step('other runtimes', installRuntimes)
+  return step('ava tests', () => withTarball(ava))
 }
 
 function specs(folder = '__test__') {

@@ -1,6 +1,6 @@
-// The door to the addon: the only file that loads it. Its types are generated into `index.d.ts`.
-import { createRequire } from 'node:module'
+// The door to the addon: only this file and `addon.cts` beside it load it. Its types are generated into `index.d.ts`.
 import type * as Addon from '../index.js'
+import addon from './addon.cjs'
 import { GaiwanError } from './errors.js'
 
 export type {
@@ -23,9 +23,9 @@ export type {
   NativeTransport,
 } from '../index.js'
 
-function load(): typeof Addon {
+function open(): typeof Addon {
   try {
-    return createRequire(import.meta.url)('../index.cjs') as typeof Addon
+    return addon.load()
   } catch (cause) {
     throw new GaiwanError('NATIVE_NOT_FOUND', cause instanceof Error ? cause.message : String(cause), { cause })
   }
@@ -36,4 +36,4 @@ function load(): typeof Addon {
  *
  * @throws {GaiwanError} while this module loads: `NATIVE_NOT_FOUND`, with what was tried.
  */
-export const native: typeof Addon = load()
+export const native: typeof Addon = open()

@@ -8,6 +8,7 @@ import { top } from './folders.js'
 // `index.js` is the ground: the generated types of the addon.
 const FLOORS: string[][] = [
   ['index.js'],
+  ['addon.cts'],
   ['errors.ts'],
   ['native.ts', 'wire'],
   ['endpoint'],
@@ -30,7 +31,7 @@ function roomOf(path: string): string {
 
 function sources(): string[] {
   const names = readdirSync(join(top, 'ts'), { recursive: true, encoding: 'utf8' })
-  return names.map((name) => name.replaceAll('\\', '/')).filter((name) => name.endsWith('.ts'))
+  return names.map((name) => name.replaceAll('\\', '/')).filter((name) => /\.c?ts$/.test(name))
 }
 
 /** What a source file imports, types included, relative to ts/ when it is ours. */
@@ -71,14 +72,15 @@ test('each TypeScript room uses only the floors beneath it', (t) => {
     const here = floorOf(FLOORS, roomOf(file))
     t.not(here, -1, `${file} stands on no floor: add its room here and to ARCHITECTURE.md`)
     for (const name of imports(file)) {
-      if (!name.startsWith('../') && !existsSync(join(top, 'ts', name.replace(/\.js$/, '.ts')))) {
+      const source = name.replace(/\.(c?)js$/, '.$1ts')
+      if (!name.startsWith('../') && !existsSync(join(top, 'ts', source))) {
         t.true(
           name.startsWith('node:') || PEERS[roomOf(file)]?.test(name) === true,
           `${file} imports ${name}: there are no runtime dependencies`,
         )
         continue
       }
-      const room = roomOf(name.startsWith('../') ? name : name.replace(/\.js$/, '.ts'))
+      const room = roomOf(name.startsWith('../') ? name : source)
       if (room === roomOf(file)) continue
       const there = floorOf(FLOORS, room)
       t.true(there !== -1 && there < here, `${file} may not import ${name}`)
@@ -86,9 +88,11 @@ test('each TypeScript room uses only the floors beneath it', (t) => {
   }
 })
 
-test('only ts/native.ts touches the addon, others know its types', (t) => {
-  for (const file of sources().filter((file) => file !== 'native.ts')) {
-    t.notRegex(readFileSync(join(top, 'ts', file), 'utf8'), /index\.cjs|createRequire/, file)
+test('only ts/native.ts and its door touch the addon, others know its types', (t) => {
+  for (const file of sources().filter((file) => file !== 'addon.cts')) {
+    const text = readFileSync(join(top, 'ts', file), 'utf8')
+    t.notRegex(text, /index\.cjs|createRequire/, file)
+    t.is(/addon\.cjs/.test(text), file === 'native.ts', file)
   }
 })
 

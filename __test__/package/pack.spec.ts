@@ -1,64 +1,60 @@
+// What is in the tarball, and whether it loads and compiles for users.
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
-import { dirname, join, posix } from 'node:path'
+import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
-import { bin, npm } from '../../scripts/lib/steps.mjs'
-import { hostTarget } from '../../scripts/lib/targets.mjs'
-import { mainManifest } from '../../scripts/manifests.mjs'
+import { reached } from '../../scripts/lib/reach.mjs'
+import { bin } from '../../scripts/lib/steps.mjs'
 import { runNode, temporaryFolder, top } from './folders.js'
+import { contents, host, manifest, tarball } from './tarball.js'
 
-const manifest = mainManifest()
+const MEGABYTE = 1_000_000
 
-function npmPack(t: ExecutionContext, ...args: string[]): { filename: string; files: Array<{ path: string }> } {
-  const [command, first] = npm() as [string, string[]]
-  const { status, stdout, stderr } = spawnSync(command, [...first, 'pack', '--json', '--ignore-scripts', ...args], {
-    cwd: top,
-    encoding: 'utf8',
-  })
-  t.is(status, 0, stderr)
-  return JSON.parse(stdout)[0]
-}
-
-/** Every string at the leaves of `exports`, `bin` and the like. */
-function leaves(value: unknown): string[] {
-  if (typeof value === 'string') return [posix.normalize(value)]
-  return value && typeof value === 'object' ? Object.values(value).flatMap(leaves) : []
-}
-
-/** Packs, unpacks into `node_modules/gaiwan` of a new folder and adds the addon of this machine as a prebuilt file. */
+/** Unpacks the tarball into `node_modules/gaiwan` of a new folder. */
 function installed(t: ExecutionContext): string {
   const folder = temporaryFolder(t)
-  const { filename } = npmPack(t, '--pack-destination', folder)
-  t.is(spawnSync('tar', ['-xzf', filename], { cwd: folder }).status, 0)
+  t.is(spawnSync('tar', ['-xzf', tarball()], { cwd: folder }).status, 0)
   mkdirSync(join(folder, 'node_modules'))
   renameSync(join(folder, 'package'), join(folder, 'node_modules/gaiwan'))
-  const host = hostTarget()!
-  const prebuilt = join(folder, 'node_modules/gaiwan', host.prebuild)
-  mkdirSync(dirname(prebuilt), { recursive: true })
-  copyFileSync(join(top, host.file), prebuilt)
   return folder
 }
 
-test('every path of the manifest is in the tarball, and so is what the compiled files import', (t) => {
-  const { files } = npmPack(t, '--dry-run')
-  const paths = new Set(files.map(({ path }) => path))
-  for (const path of [...leaves(manifest.exports), ...leaves(manifest.bin), ...leaves(manifest.types)]) t.true(paths.has(path), path)
-  for (const path of ['index.cjs', 'index.d.ts', 'README.md', 'CHANGELOG.md', 'LICENSE-MIT', 'LICENSE-APACHE'])
-    t.true(paths.has(path), path)
-  for (const path of [...paths].filter((path) => /^dist\/.*\.(js|d\.ts)$/.test(path))) {
-    for (const [, target] of readFileSync(join(top, path), 'utf8').matchAll(/(?:from |import\(|import |require\()'(\.[^']+)'/g)) {
-      const resolved = posix.join(posix.dirname(path), target!)
-      const wanted = path.endsWith('.d.ts') ? resolved.replace(/\.js$/, '.d.ts') : resolved
-      t.true(paths.has(wanted), `${path} imports ${target}`)
-    }
+test('the tarball holds what the manifest names, what that imports, the addon of this machine, the texts, and nothing else', (t) => {
+  const texts = ['CHANGELOG.md', 'LICENSE-APACHE', 'LICENSE-MIT', 'README.md', 'THIRD-PARTY-LICENSES.md']
+  const packed = [...contents(tarball()).keys()].sort()
+  t.true(packed.includes(host.prebuild))
+  const others = packed.filter((path) => path.endsWith('.node') && path !== host.prebuild)
+  t.deepEqual(packed, [...reached(manifest), ...texts, host.prebuild, ...others].sort())
+  for (const path of [
+    'dist/index.js',
+    'dist/index.d.ts',
+    'dist/cli/main.js',
+    'dist/addon.cjs',
+    'index.cjs',
+    'index.d.ts',
+    'package.json',
+  ]) {
+    t.true(packed.includes(path), path)
   }
 })
 
-test('the tarball holds no source, no test, no build file and nothing with a local path', (t) => {
-  const { files } = npmPack(t, '--dry-run')
-  for (const { path } of files) {
-    t.notRegex(path, /^(ts|crates|scripts|__test__|bench|interop|examples|docs|vectors|npm|target|build)\//)
-    t.notRegex(path, /(\.map|\.spec\.[jt]s|binding\.gyp|\.rs|\.toml)$/)
+test('an addon has at most 10 MB, the tarball 18 MB', (t) => {
+  const sizes = contents(tarball())
+  for (const [path, size] of sizes) t.true(size <= (path.endsWith('.node') ? 10 : 1) * MEGABYTE, `${path}: ${size} bytes`)
+  const { size } = statSync(tarball())
+  t.log(`${size} bytes packed, the addon ${sizes.get(host.prebuild)}`)
+  t.true(size <= 18 * MEGABYTE, `${size} bytes`)
+})
+
+test('the licences in the tarball are those of the crates in the addon', (t) => {
+  const { stdout } = spawnSync('tar', ['-xzOf', tarball(), 'package/THIRD-PARTY-LICENSES.md'], { encoding: 'utf8' })
+  for (const crate of ['quinn', 'rustls', 'ring', 'tokio', 'napi', 'blake3']) t.true(stdout.includes(`\n| ${crate} | `), crate)
+})
+
+test('no packed file names a folder of this machine', (t) => {
+  const folder = installed(t)
+  for (const path of contents(tarball()).keys()) {
+    t.false(readFileSync(join(folder, 'node_modules/gaiwan', path)).includes(top), `${path} names ${top}`)
   }
 })
 

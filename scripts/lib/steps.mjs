@@ -2,7 +2,7 @@
 // Node's own modules only, because these run before `node_modules` exists.
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /** The top of the repository, absolute. */
@@ -56,10 +56,21 @@ export function bin(packageName, command = packageName.split('/').pop()) {
   return join(folder, typeof bin === 'string' ? bin : bin[command])
 }
 
-/** The command and first arguments that start npm: the npm that started us, else the one on the path. */
+/** npm's own script, to be run with any node: that of the npm that started us, else of the one beside this node or on the path. */
+export function npmScript() {
+  const places = [dirname(process.execPath), ...(process.env.PATH ?? '').split(delimiter)]
+  const scripts = places.flatMap((place) => [
+    join(place, 'node_modules/npm/bin/npm-cli.js'),
+    join(place, '../lib/node_modules/npm/bin/npm-cli.js'),
+    join(place, '../share/nodejs/npm/bin/npm-cli.js'),
+  ])
+  return [process.env.npm_execpath, ...scripts].find((script) => script && /npm-cli\.c?js$/.test(script) && existsSync(script)) ?? null
+}
+
+/** The command and first arguments that start npm. */
 export function npm() {
-  const script = process.env.npm_execpath
-  if (script && /npm-cli\.c?js$/.test(script) && existsSync(script)) return [process.execPath, [script]]
+  const script = npmScript()
+  if (script) return [process.execPath, [script]]
   return process.platform === 'win32' ? ['cmd', ['/c', 'npm']] : ['npm', []]
 }
 
@@ -75,11 +86,19 @@ function older(version, than) {
   return false
 }
 
-/** Throws one clear line when this Node.js is older than the package supports. */
+/** Whether `version` is in `range`: parts of the form `^1.2.3` or `>=1.2.3`, joined by `||`, which is all that `engines` says. */
+export function inRange(version, range) {
+  return range.split('||').some((part) => {
+    const [, sign, least] = /^\s*(\^|>=)(\d+\.\d+\.\d+)\s*$/.exec(part)
+    return !older(version, least) && (sign === '>=' || version.split('.')[0] === least.split('.')[0])
+  })
+}
+
+/** Throws one clear line when this Node.js is not one that the package supports. */
 export function requireNode() {
   const { engines } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-  const least = engines.node.replace('>=', '')
-  if (older(process.versions.node, least)) throw new StepFailed(`Node.js ${least} or newer is needed, this is ${process.versions.node}.`)
+  const here = process.versions.node
+  if (!inRange(here, engines.node)) throw new StepFailed(`Node.js ${engines.node} is needed, this is ${here}.`)
 }
 
 /** Throws one clear line when Rust is missing or older than the workspace asks for. */

@@ -7,7 +7,10 @@ use std::sync::{
 
 use bytes::{BufMut, Bytes, BytesMut};
 use gaiwan_endpoint::{Connection, Failure, Side};
-use napi::bindgen_prelude::{BigInt, Uint8Array};
+use napi::{
+    Env,
+    bindgen_prelude::{BigInt, Uint8ArraySlice},
+};
 use napi_derive::napi;
 use quinn::{ConnectionError, FrameStats, UdpStats, VarInt};
 
@@ -87,14 +90,14 @@ fn bi(
 }
 
 /// The end of a connection.
-#[napi(object)]
-pub struct NativeCloseInfo {
+#[napi(object, object_from_js = false)]
+pub struct NativeCloseInfo<'env> {
     /// Who or what ended it.
     pub by: String,
     /// Application or transport code.
     pub code: Option<BigInt>,
     /// Raw bytes of the peer.
-    pub reason: Uint8Array,
+    pub reason: Uint8ArraySlice<'env>,
 }
 
 /// Datagrams, bytes and system calls.
@@ -196,11 +199,18 @@ impl NativeBridge {
 
     /// How it ended, null while open.
     #[napi(catch_unwind)]
-    pub fn close_info(&self, connection: u32) -> napi::Result<Option<NativeCloseInfo>> {
-        Ok(self.connection_of(connection)?.connection.close_info().map(|info| NativeCloseInfo {
+    pub fn close_info<'env>(
+        &self,
+        env: &'env Env,
+        connection: u32,
+    ) -> napi::Result<Option<NativeCloseInfo<'env>>> {
+        let Some(info) = self.connection_of(connection)?.connection.close_info() else {
+            return Ok(None);
+        };
+        Ok(Some(NativeCloseInfo {
             by: info.by.as_str().into(),
             code: info.code.map(BigInt::from),
-            reason: info.reason.to_vec().into(),
+            reason: Uint8ArraySlice::copy_from(env, &info.reason)?,
         }))
     }
 
@@ -370,17 +380,18 @@ impl NativeBridge {
 
     /// RFC 5705 exporter.
     #[napi(catch_unwind)]
-    pub fn export_keying_material(
+    pub fn export_keying_material<'env>(
         &self,
+        env: &'env Env,
         connection: u32,
         label: &[u8],
         context: &[u8],
         length: u32,
-    ) -> napi::Result<Uint8Array> {
+    ) -> napi::Result<Uint8ArraySlice<'env>> {
         let mut output = vec![0; length as usize];
         let held = self.connection_of(connection)?;
         held.connection.export_keying_material(&mut output, label, context).map_err(to_js)?;
-        Ok(output.into())
+        Uint8ArraySlice::copy_from(env, output)
     }
 
     /// What the peer is granted from now on.

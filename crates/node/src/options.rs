@@ -56,7 +56,7 @@ pub struct NativeBind {
 }
 
 /// Options of an endpoint.
-#[napi(object)]
+#[napi(object, object_to_js = false)]
 pub struct NativeEndpointOptions {
     /// Empty: dual stack on a free port.
     pub bind: Vec<NativeBind>,

@@ -54,7 +54,7 @@ impl Drop for Queued {
 }
 
 /// ALPNs of one handler.
-#[napi(object)]
+#[napi(object, object_to_js = false)]
 pub struct NativeRoute {
     /// In order of preference.
     pub alpns: Vec<Uint8Array>,

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// What becomes of what is added.
-#[napi(object)]
+#[napi(object, object_to_js = false)]
 pub struct NativeAddOptions {
     /// As a list of hashes.
     pub hash_seq: bool,

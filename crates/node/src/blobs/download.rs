@@ -39,7 +39,7 @@ pub struct NativeByteRange {
 }
 
 /// How to download.
-#[napi(object)]
+#[napi(object, object_to_js = false)]
 pub struct NativeDownloadOptions {
     /// What is wanted of a raw blob; null is all.
     pub ranges: Option<Vec<NativeByteRange>>,

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Names; absent is no limit.
-#[napi(object)]
+#[napi(object, object_to_js = false)]
 pub struct NativeTagRange {
     /// This one alone.
     pub exactly: Option<Uint8Array>,

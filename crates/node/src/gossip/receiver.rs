@@ -1,7 +1,7 @@
 //! The way into JavaScript. Faces `ts/gossip/receiver.ts`.
 
 use gaiwan_gossip::TopicReceiver;
-use napi::bindgen_prelude::Uint8Array;
+use napi::{Env, bindgen_prelude::Uint8ArraySlice};
 use napi_derive::napi;
 use serde_json::{Value, json};
 
@@ -44,9 +44,16 @@ impl NativeBridge {
 
     /// 32 bytes each.
     #[napi(catch_unwind)]
-    pub fn gossip_neighbors(&self, receiver: u32) -> napi::Result<Uint8Array> {
+    pub fn gossip_neighbors<'env>(
+        &self,
+        env: &'env Env,
+        receiver: u32,
+    ) -> napi::Result<Uint8ArraySlice<'env>> {
         let neighbors = self.receiver_of(receiver)?.neighbors();
-        Ok(neighbors.iter().flat_map(|id| *id.as_bytes()).collect::<Vec<u8>>().into())
+        Uint8ArraySlice::copy_from(
+            env,
+            neighbors.iter().flat_map(|id| *id.as_bytes()).collect::<Vec<u8>>(),
+        )
     }
 
     /// Whether there is a neighbor.

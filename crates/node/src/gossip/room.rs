@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Settings of an instance; what is null has its default. Durations are milliseconds.
-#[napi(object)]
+#[napi(object, object_to_js = false)]
 #[derive(Default)]
 pub struct NativeGossipOptions {
     /// One ALPN.

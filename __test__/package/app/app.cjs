@@ -1,0 +1,3 @@
+const { job } = require('./job.cjs')
+
+job(require('gaiwan'), require('gaiwan/blobs')).then((outcome) => console.log(JSON.stringify(outcome)))
