@@ -16,10 +16,12 @@ const prebuilt = {
   'linux-x64-musl': () => require('./prebuilds/linux-x64/gaiwan.musl.node'),
   'linux-arm64-gnu': () => require('./prebuilds/linux-arm64/gaiwan.glibc.node'),
   'linux-arm64-musl': () => require('./prebuilds/linux-arm64/gaiwan.musl.node'),
+  'linux-arm-gnueabihf': () => require('./prebuilds/linux-arm/gaiwan.armv7.glibc.node'),
   'darwin-x64': () => require('./prebuilds/darwin-x64/gaiwan.node'),
   'darwin-arm64': () => require('./prebuilds/darwin-arm64/gaiwan.node'),
   'win32-x64-msvc': () => require('./prebuilds/win32-x64/gaiwan.node'),
   'win32-arm64-msvc': () => require('./prebuilds/win32-arm64/gaiwan.node'),
+  'freebsd-x64': () => require('./prebuilds/freebsd-x64/gaiwan.node'),
 }
 
 /** One package a target: its manifest first, so that the version is known before foreign code is loaded. */
@@ -28,10 +30,12 @@ const packages = {
   'linux-x64-musl': [() => require('gaiwan-linux-x64-musl/package.json'), () => require('gaiwan-linux-x64-musl')],
   'linux-arm64-gnu': [() => require('gaiwan-linux-arm64-gnu/package.json'), () => require('gaiwan-linux-arm64-gnu')],
   'linux-arm64-musl': [() => require('gaiwan-linux-arm64-musl/package.json'), () => require('gaiwan-linux-arm64-musl')],
+  'linux-arm-gnueabihf': [() => require('gaiwan-linux-arm-gnueabihf/package.json'), () => require('gaiwan-linux-arm-gnueabihf')],
   'darwin-x64': [() => require('gaiwan-darwin-x64/package.json'), () => require('gaiwan-darwin-x64')],
   'darwin-arm64': [() => require('gaiwan-darwin-arm64/package.json'), () => require('gaiwan-darwin-arm64')],
   'win32-x64-msvc': [() => require('gaiwan-win32-x64-msvc/package.json'), () => require('gaiwan-win32-x64-msvc')],
   'win32-arm64-msvc': [() => require('gaiwan-win32-arm64-msvc/package.json'), () => require('gaiwan-win32-arm64-msvc')],
+  'freebsd-x64': [() => require('gaiwan-freebsd-x64/package.json'), () => require('gaiwan-freebsd-x64')],
 }
 
 /** 'gnu' or 'musl' on Linux. The process's own report knows best; the file system is asked when reports are switched off. */
@@ -52,9 +56,15 @@ function linuxLibc() {
   }
 }
 
+/** 32-bit ARM: the names of Rust say that floats go in registers. A Node.js for ARMv6 is told apart, since code for ARMv7 may end it. */
+function armTriple(libc) {
+  const version = Number(process.config?.variables?.arm_version ?? 7)
+  return version < 7 ? `linux-armv${version}-${libc}eabihf` : `linux-arm-${libc}eabihf`
+}
+
 function hostTriple() {
   const { platform, arch } = process
-  if (platform === 'linux') return `linux-${arch}-${linuxLibc()}`
+  if (platform === 'linux') return arch === 'arm' ? armTriple(linuxLibc()) : `linux-${arch}-${linuxLibc()}`
   return platform === 'win32' ? `win32-${arch}-msvc` : `${platform}-${arch}`
 }
 
@@ -85,8 +95,9 @@ function fromEnvironment() {
   for (const name of ['GAIWAN_NATIVE_PATH', 'NAPI_RS_NATIVE_LIBRARY_PATH', 'GAIWAN_PREBUILD']) {
     const value = process.env[name]
     if (!value) continue
-    const libc = triple.startsWith('linux-') ? (triple.endsWith('-musl') ? '.musl' : '.glibc') : ''
-    const inFolder = join('prebuilds', `${process.platform}-${process.arch}`, `gaiwan${libc}.node`)
+    const libc = triple.startsWith('linux-') ? (/-musl(eabihf)?$/.test(triple) ? '.musl' : '.glibc') : ''
+    const tags = (process.arch === 'arm' ? '.armv7' : '') + libc
+    const inFolder = join('prebuilds', `${process.platform}-${process.arch}`, `gaiwan${tags}.node`)
     const path = resolve(name === 'GAIWAN_PREBUILD' && !value.endsWith('.node') ? join(value, inFolder) : value)
     const addon = attempt(`${path} (from ${name})`, () => requireFile(path))
     if (addon) return addon

@@ -1,4 +1,5 @@
 // `npm run build:native [-- --target <rust triple>]`: builds crates/node and lays `gaiwan.<triple>.node` and `index.d.ts` at the top.
+// The quick build of this machine, with its own linker and glibc. What is published for other systems than Windows comes from build-all.mjs.
 import { Built, fingerprint } from './lib/fingerprint.mjs'
 import { bin, isMain, main, must, requireRust, StepFailed, say } from './lib/steps.mjs'
 import { hostTarget, targets } from './lib/targets.mjs'
@@ -17,12 +18,19 @@ export function requireTarget() {
   return target
 }
 
-/** Builds the addon of `target`, with zig or xwin when it is not this machine's. */
+/** What cargo needs to know for a target that is not this machine's. The other processor of Windows needs no more on Windows, and xwin elsewhere. */
+function crossing(target) {
+  if (target.triple === hostTarget()?.triple) return []
+  if (target.os !== 'win32') throw new StepFailed(`${target.triple} is built by "npm run build:all -- ${target.triple}"`)
+  return ['--target', target.rust, ...(process.platform === 'win32' ? [] : ['--cross-compile'])]
+}
+
+/** Builds the addon of `target`: this machine's, or one for Windows. */
 export async function buildNative(target) {
+  const crossed = crossing(target)
   requireRust()
   say(`building the native addon for ${target.triple} (a first build takes some minutes)`)
   const print = fingerprint(INPUTS)
-  const crossed = target.triple === hostTarget()?.triple ? [] : ['--target', target.rust, '--cross-compile']
   const layout = ['--manifest-path', 'crates/node/Cargo.toml', '--package-json-path', 'package.json', '--output-dir', '.']
   const args = [bin('@napi-rs/cli', 'napi'), 'build', '--platform', '--release', ...layout, '--no-js', '--dts', 'index.d.ts', ...crossed]
   await must('the native build', process.execPath, [...args, '--', '--locked'])

@@ -1,12 +1,14 @@
 // `npm run prebuilds [-- --reuse] [triple …]`: each target is built once and laid out twice, for prebuildify's way of loading
 // (prebuilds/<platform>-<arch>/) and for napi's (npm/<triple>/). Without a triple: this machine's target.
-// --reuse takes a `gaiwan.<triple>.node` that lies at the top as it is, which is how a release collects what other machines built.
+// --reuse takes what lies ready: the addon that `npm run build:all` made of the present sources, else `gaiwan.<triple>.node` at the
+// top as it is, which is how a release collects what other machines built.
 // --out FOLDER lays out there instead of at the top; the tests do, so that they leave nothing behind.
 // (npm runs a script called `prebuild` before every `build` by itself, hence the plural.)
 import { copyFileSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { requireTarget } from './build-native.mjs'
+import { readyAddon } from './lib/crossed.mjs'
 import { bin, isMain, main, must, root, StepFailed, say } from './lib/steps.mjs'
 import { targets } from './lib/targets.mjs'
 
@@ -15,9 +17,9 @@ export async function layOut(target, { reuse = false, out = root } = {}) {
   const env = {
     PREBUILD_NODE_GYP: join(root, 'scripts/cargo-gyp.mjs'),
     PREBUILD_LIBC: target.libc ?? '',
-    GAIWAN_REUSE: reuse ? '1' : '0',
+    GAIWAN_ADDON: (reuse && readyAddon(target)) || '',
   }
-  const tags = target.libc ? ['--tag-libc', target.libc] : []
+  const tags = [...(target.armv ? ['--tag-armv', target.armv] : []), ...(target.libc ? ['--tag-libc', target.libc] : [])]
   const system = ['--platform', target.os, '--arch', target.cpu, ...tags]
   const args = [bin('prebuildify'), '--napi', '--name', 'gaiwan', '--out', out, ...system]
   try {

@@ -9,6 +9,7 @@ import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } fr
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { bundledCrates, licencePage } from './licenses.mjs'
+import { describeAddon, faults } from './lib/addon.mjs'
 import { main, root, StepFailed, say } from './lib/steps.mjs'
 import { targets } from './lib/targets.mjs'
 import { mainManifest } from './manifests.mjs'
@@ -32,6 +33,11 @@ await main(async () => {
   const manifest = mainManifest()
   const built = targets.filter(({ triple, file }) => existsSync(join(out, 'npm', triple, file)))
   if (!built.length) throw new StepFailed('no addon is laid out: run "npm run prebuilds" first')
+  for (const target of built) {
+    for (const fault of faults(target, describeAddon(join(out, 'npm', target.triple, target.file)))) {
+      say(`not to be published: ${target.triple}, because ${fault} ("npm run build:all" makes what is)`)
+    }
+  }
   if (!existsSync(join(root, 'dist/index.js'))) throw new StepFailed('dist/ is missing: run "npm run build" first')
   rmSync(staging, { recursive: true, force: true })
 

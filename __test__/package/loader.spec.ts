@@ -1,7 +1,7 @@
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
-import { hostTarget } from '../../scripts/lib/targets.mjs'
+import { hostTarget, targets } from '../../scripts/lib/targets.mjs'
 import { mainManifest } from '../../scripts/manifests.mjs'
 import { runNode, temporaryFolder, top } from './folders.js'
 
@@ -34,9 +34,10 @@ function putAddon(folder: string, path: string): void {
   copyFileSync(join(top, host.file), put(folder, path, ''))
 }
 
-/** Loads in a new process and answers the exported names, or what the error says. */
-function load(t: ExecutionContext, folder: string, env: Record<string, string> = {}): Outcome {
+/** Loads in a new process, after `before` ran there, and answers the exported names, or what the error says. */
+function load(t: ExecutionContext, folder: string, env: Record<string, string> = {}, before = ''): Outcome {
   const program = `
+    ${before}
     let outcome
     try { outcome = { names: Object.keys(require('./index.cjs')) } }
     catch ({ code, message, tried }) { outcome = { code, message, tried } }
@@ -107,4 +108,37 @@ test('GAIWAN_NATIVE_PATH comes before the other variables, and GAIWAN_PREBUILD t
   t.deepEqual(load(t, folder, { GAIWAN_NATIVE_PATH: fake, GAIWAN_PREBUILD: 'nowhere' }).names, ['fromVariable'])
   putAddon(folder, join('other', host.prebuild))
   t.true(load(t, folder, { GAIWAN_PREBUILD: join(folder, 'other') }).names?.includes('NativeBridge'))
+})
+
+/** What a Node.js of another system says of itself, as far as the loader asks. */
+function pretend({ os, cpu, armv, glibc }: { os: string; cpu: string; armv?: string | undefined; glibc: boolean }): string {
+  const report = { header: { glibcVersionRuntime: glibc ? '2.36' : undefined }, sharedObjects: glibc ? [] : ['/lib/ld-musl-any.so.1'] }
+  return `
+    Object.defineProperties(process, { platform: { value: '${os}' }, arch: { value: '${cpu}' } })
+    Object.defineProperty(process, 'config', { value: { variables: { arm_version: ${JSON.stringify(armv ?? null)} ?? undefined } } })
+    process.report.getReport = () => (${JSON.stringify(report)})`
+}
+
+test('every target is looked for under its own names on a system of that kind', (t) => {
+  const folder = loaderAlone(t)
+  for (const { triple, os, cpu, armv, libc, prebuild } of targets) {
+    const before = pretend({ os, cpu, armv, glibc: libc === 'glibc' })
+    const { tried } = load(t, folder, {}, before)
+    t.true(tried?.[0]?.reason.includes(prebuild), `${triple}: ${tried?.[0]?.reason}`)
+    t.is(tried?.[1]?.what, `package gaiwan-${triple}`)
+    const named = load(t, folder, { GAIWAN_PREBUILD: folder }, before)
+    t.true(named.tried?.[0]?.what.startsWith(join(folder, prebuild)), `${triple}: ${named.tried?.[0]?.what}`)
+  }
+})
+
+test('ARM before version 7, and ARM with musl, are not taken for what is shipped', (t) => {
+  const folder = loaderAlone(t)
+  for (const [system, triple] of [
+    [{ os: 'linux', cpu: 'arm', armv: '6', glibc: true }, 'linux-armv6-gnueabihf'],
+    [{ os: 'linux', cpu: 'arm', armv: '7', glibc: false }, 'linux-arm-musleabihf'],
+  ] as const) {
+    const { code, message } = load(t, folder, {}, pretend(system))
+    t.is(code, 'NATIVE_NOT_FOUND')
+    t.regex(message ?? '', new RegExp(`there is no native addon for ${triple}`))
+  }
 })

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import test from 'ava'
-import { hostTarget } from '../../scripts/lib/targets.mjs'
+import { readyAddon } from '../../scripts/lib/crossed.mjs'
+import { hostTarget, targets } from '../../scripts/lib/targets.mjs'
 import { bundledCrates, licencePage, licenceTexts } from '../../scripts/licenses.mjs'
 import { mainManifest } from '../../scripts/manifests.mjs'
 import { runNode, top } from './folders.js'
@@ -22,7 +23,7 @@ test.before('lay this machine out', (t) => {
 test.after.always('remove it', () => rmSync(out, { recursive: true, force: true }))
 
 test('a target has the same file in npm/ and in prebuilds/, byte for byte', (t) => {
-  const built = sha256(join(top, host.file))
+  const built = sha256(readyAddon(host)!)
   t.is(sha256(join(out, host.prebuild)), built)
   t.is(sha256(join(out, 'npm', host.triple, host.file)), built)
 })
@@ -31,6 +32,20 @@ test('no build/Release is left to shadow prebuilds/, and node-gyp-build finds th
   t.false(existsSync(join(top, 'build/Release')))
   const { path } = createRequire(import.meta.url)('node-gyp-build') as { path(folder: string): string }
   t.is(path(out), join(out, host.prebuild))
+})
+
+test('node-gyp-build finds the file of every target on a system of that kind', (t) => {
+  const prebuilds = mkdtempSync(join(tmpdir(), 'gaiwan-layout-'))
+  t.teardown(() => rmSync(prebuilds, { recursive: true, force: true }))
+  for (const { prebuild } of targets) {
+    mkdirSync(dirname(join(prebuilds, prebuild)), { recursive: true })
+    writeFileSync(join(prebuilds, prebuild), '')
+  }
+  const find = `console.log(require(${JSON.stringify(createRequire(import.meta.url).resolve('node-gyp-build'))}).path(process.argv[1]))`
+  for (const { triple, os, cpu, libc, armv, prebuild } of targets) {
+    const env = { npm_config_platform: os, npm_config_arch: cpu, LIBC: libc ?? '', ARM_VERSION: armv ?? (cpu === 'arm64' ? '8' : '') }
+    t.is(runNode(prebuilds, ['-e', find, prebuilds], env).stdout.trim(), join(prebuilds, prebuild), triple)
+  }
 })
 
 test('an addon stays within 10 MB', (t) => {
