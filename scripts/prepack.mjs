@@ -5,18 +5,20 @@ import { existsSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { nativeAddon, requireTarget } from './build-native.mjs'
 import { facade } from './build-ts.mjs'
+import { crossedAddon } from './lib/crossed.mjs'
 import { isMain, main, root, StepFailed, say } from './lib/steps.mjs'
 import { targets } from './lib/targets.mjs'
 import { writeLicences } from './licenses.mjs'
 import { layOut } from './prebuilds.mjs'
 
 /**
- * What lies in prebuilds/ beside the host's file and is not for the main package: the targets that have a package of their own only.
- * Without this line a checkout that built all of them would pack all of them.
+ * What lies in prebuilds/ beside the host's file and is not for the main package: targets that have a package of their own
+ * only, and files of sources that have changed since.
  */
 export function leftOut(host) {
   return targets
-    .filter((target) => !target.carried && target.triple !== host.triple && existsSync(join(root, target.prebuild)))
+    .filter((target) => target.triple !== host.triple && existsSync(join(root, target.prebuild)))
+    .filter((target) => !target.carried || !crossedAddon(target).fresh)
     .map(({ prebuild }) => prebuild.replace('prebuilds/', '/'))
 }
 
