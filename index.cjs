@@ -71,10 +71,17 @@ function hostTriple() {
 const triple = hostTriple()
 const tried = []
 
+/** The addon, if it is of this version: one of another would fail later and worse, wherever it lies. */
+function ofThisVersion(addon) {
+  const found = addon.nativeInfo?.().version
+  if (found !== version) throw new Error(`its version is ${found}, but gaiwan is ${version}`)
+  return addon
+}
+
 /** Runs one way to load; a failure is noted for the final error and the next way is taken. */
 function attempt(what, load) {
   try {
-    return load()
+    return ofThisVersion(load())
   } catch (cause) {
     tried.push({ what, reason: String(cause?.message ?? cause).split('\n')[0], cause })
     return undefined

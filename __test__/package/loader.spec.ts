@@ -8,6 +8,9 @@ import { runNode, temporaryFolder, top } from './folders.js'
 const host = hostTarget()!
 const { version } = mainManifest()
 
+/** A module that passes for an addon of this version. */
+const FAKE = `exports.nativeInfo = () => ({ version: '${version}' }); exports.isFake = true`
+
 interface Outcome {
   names?: string[]
   code?: string
@@ -71,21 +74,21 @@ test('the prebuilt file comes before the platform package', (t) => {
   const folder = loaderAlone(t)
   putAddon(folder, host.prebuild)
   put(folder, `node_modules/gaiwan-${host.triple}/package.json`, JSON.stringify({ version, main: 'a.js' }))
-  put(folder, `node_modules/gaiwan-${host.triple}/a.js`, 'exports.fromPackage = true')
+  put(folder, `node_modules/gaiwan-${host.triple}/a.js`, FAKE)
   t.true(load(t, folder).names?.includes('NativeBridge'))
 })
 
 test('the platform package of the same version is loaded', (t) => {
   const folder = loaderAlone(t)
   put(folder, `node_modules/gaiwan-${host.triple}/package.json`, JSON.stringify({ version, main: 'a.js' }))
-  put(folder, `node_modules/gaiwan-${host.triple}/a.js`, 'exports.fromPackage = true')
-  t.deepEqual(load(t, folder).names, ['fromPackage'])
+  put(folder, `node_modules/gaiwan-${host.triple}/a.js`, FAKE)
+  t.deepEqual(load(t, folder).names, ['nativeInfo', 'isFake'])
 })
 
 test('the platform package of another version is not loaded, and the error names both versions', (t) => {
   const folder = loaderAlone(t)
   put(folder, `node_modules/gaiwan-${host.triple}/package.json`, JSON.stringify({ version: '9.8.7', main: 'a.js' }))
-  put(folder, `node_modules/gaiwan-${host.triple}/a.js`, 'exports.fromPackage = true')
+  put(folder, `node_modules/gaiwan-${host.triple}/a.js`, FAKE)
   const { code, tried } = load(t, folder)
   t.is(code, 'NATIVE_NOT_FOUND')
   t.is(tried?.[1]?.reason, `its version is 9.8.7, but gaiwan is ${version}`)
@@ -104,8 +107,8 @@ test('a path from the environment is the only one tried, and its failure names t
 
 test('GAIWAN_NATIVE_PATH comes before the other variables, and GAIWAN_PREBUILD takes a folder with prebuilds/', (t) => {
   const folder = loaderAlone(t)
-  const fake = put(folder, 'elsewhere/fake.cjs', 'exports.fromVariable = true')
-  t.deepEqual(load(t, folder, { GAIWAN_NATIVE_PATH: fake, GAIWAN_PREBUILD: 'nowhere' }).names, ['fromVariable'])
+  const fake = put(folder, 'elsewhere/fake.cjs', FAKE)
+  t.deepEqual(load(t, folder, { GAIWAN_NATIVE_PATH: fake, GAIWAN_PREBUILD: 'nowhere' }).names, ['nativeInfo', 'isFake'])
   putAddon(folder, join('other', host.prebuild))
   t.true(load(t, folder, { GAIWAN_PREBUILD: join(folder, 'other') }).names?.includes('NativeBridge'))
 })
@@ -141,4 +144,18 @@ test('ARM before version 7, and ARM with musl, are not taken for what is shipped
     t.is(code, 'NATIVE_NOT_FOUND')
     t.regex(message ?? '', new RegExp(`there is no native addon for ${triple}`))
   }
+})
+
+test('an addon of another version is not loaded, from wherever it comes', (t) => {
+  const other = "exports.nativeInfo = () => ({ version: '9.8.7' })"
+  const reason = `its version is 9.8.7, but gaiwan is ${version}`
+  const folder = loaderAlone(t)
+  const elsewhere = put(folder, 'elsewhere/other.cjs', other)
+  const named = load(t, folder, { GAIWAN_NATIVE_PATH: elsewhere })
+  t.is(named.code, 'NATIVE_NOT_FOUND')
+  t.is(named.tried?.[0]?.reason, reason)
+  // The manifest says one thing and the file another.
+  put(folder, `node_modules/gaiwan-${host.triple}/package.json`, JSON.stringify({ version, main: 'a.js' }))
+  put(folder, `node_modules/gaiwan-${host.triple}/a.js`, other)
+  t.is(load(t, folder).tried?.find(({ what }) => what.startsWith('package'))?.reason, reason)
 })
