@@ -10,6 +10,7 @@ import { topicId } from '../../ts/gossip/index.js'
 import { GaiwanError, SecretKey } from '../../ts/index.js'
 import { Ear, room } from '../gossip/network.js'
 import { gaiwan } from '../helpers/child.js'
+import { until } from '../helpers/pair.js'
 import { PeerGossip } from './gossip-peer.js'
 import { Peer } from './peer.js'
 
@@ -101,6 +102,29 @@ test('the reference stands between two of ours', async (t) => {
   // ForwardJoin told the two of each other, so in the end they are neighbors too.
   await ear.event('neighborUp', ({ endpointId }) => endpointId === one.endpoint.id)
   t.deepEqual(topics[1]!.neighbors().sort(), [one.endpoint.id, iroh.addr.id].sort())
+})
+
+test('a swarm of the reference and one of ours that knows of it become one', async (t) => {
+  const peer = await Peer.start(t)
+  const [known, other, one, two] = await Promise.all([PeerGossip.start(peer), PeerGossip.start(peer), room(t), room(t)])
+  const id = topicId(t.title)
+  const last = await two.gossip.subscribe(id)
+  // The reference is not in the topic and ignores that Join; and we have a neighbor, so nobody joins again.
+  const here = await one.gossip.subscribe(id, [two.endpoint.addr, known.addr])
+  await Promise.all([here.joined(), last.joined()])
+  await until(() => one.gossip.metrics().open_connections === 2)
+  const there = [await other.subscribe(id), await known.subscribe(id, [other.addr])] as const
+  await there[1].up(other.id)
+  const ears = [new Ear(here), new Ear(last)]
+  const theirs = [known.id, other.id]
+  await Promise.all([
+    Promise.any(ears.map((ear) => ear.event('neighborUp', ({ endpointId }) => theirs.includes(endpointId)))),
+    Promise.any(there.flatMap((topic) => [one, two].map(({ endpoint }) => topic.up(endpoint.id)))),
+  ])
+  await last.broadcast('from ours')
+  await Promise.all(there.map((topic) => topic.message('from ours')))
+  await there[0].broadcast('from theirs')
+  await Promise.all(ears.map((ear) => ear.message('from theirs')))
 })
 
 test('a thousand messages each way arrive', async (t) => {
