@@ -14,6 +14,10 @@ use std::{
 
 /// How long the thread looks.
 const SPIN: Duration = Duration::from_micros(60);
+/// A turn given up that takes longer was taken by a program that computes: it has the CPU for milliseconds each time.
+const CROWDED: Duration = Duration::from_micros(200);
+/// For how long nobody looks then. Sleeping costs a wake, looking the turn of whoever computes.
+const REST: Duration = Duration::from_millis(20);
 /// The span over which messages are counted.
 const WINDOW: Duration = Duration::from_millis(1);
 /// More messages than this in a window are a load; one conversation at its fastest stays below.
@@ -54,6 +58,8 @@ pub struct Spin {
     calm: AtomicBool,
     /// Nanoseconds since `start`.
     until: AtomicU64,
+    /// The same: others want the CPU, so nobody looks until then.
+    rest: AtomicU64,
     running: AtomicBool,
 }
 
@@ -64,14 +70,18 @@ impl Spin {
             start: Instant::now(),
             calm: AtomicBool::new(true),
             until: AtomicU64::new(0),
+            rest: AtomicU64::new(0),
             running: AtomicBool::new(false),
         })
     }
 
     /// A message passed: look on from now. From any thread; does not start to look.
     pub fn extend(&self) {
-        let until = self.start.elapsed() + SPIN;
-        self.until.store(u64::try_from(until.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+        self.until.store(self.now().saturating_add(nanoseconds(SPIN)), Relaxed);
+    }
+
+    fn now(&self) -> u64 {
+        nanoseconds(self.start.elapsed())
     }
 
     /// What the pace of the JavaScript thread is.
@@ -81,7 +91,7 @@ impl Spin {
 
     /// As `extend`, and starts to look, in a conversation only; on the runtime.
     pub fn begin(self: &Arc<Self>) {
-        if !self.calm.load(Relaxed) {
+        if !self.calm.load(Relaxed) || self.now() < self.rest.load(Relaxed) {
             return;
         }
         self.extend();
@@ -90,14 +100,25 @@ impl Spin {
         }
         let spin = self.clone();
         tokio::spawn(async move {
-            while spin.calm.load(Relaxed)
-                && spin.start.elapsed().as_nanos() < u128::from(spin.until.load(Relaxed))
-            {
+            loop {
+                let before = spin.now();
+                if !spin.calm.load(Relaxed) || before >= spin.until.load(Relaxed) {
+                    break;
+                }
                 // Other threads first, then our own tasks and the sockets.
                 std::thread::yield_now();
+                let after = spin.now();
+                if after - before > nanoseconds(CROWDED) {
+                    spin.rest.store(after + nanoseconds(REST), Relaxed);
+                    break;
+                }
                 tokio::task::yield_now().await;
             }
             spin.running.store(false, Relaxed);
         });
     }
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
