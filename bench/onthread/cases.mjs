@@ -5,8 +5,6 @@ import { basePair, gaiwanPair, measure } from '../processes.mjs'
 
 const SELF = [process.execPath, 'bench/onthread/peer.mjs']
 const BUSY = ['--import', './bench/onthread/busy.mjs']
-/** How long the runtime's thread of what ships looks for the next message (`crates/node/src/spin.rs`). */
-const SHIPPED_LOOK_US = '60'
 
 /**
  * @param {{quick: boolean}} options
@@ -16,58 +14,70 @@ const SHIPPED_LOOK_US = '60'
  */
 export function onThreadCases({ quick }, binary, baseFlags) {
   buildOnThread()
-  const bytes = ['--bytes', String(quick ? 2 ** 28 : 2 ** 30)]
-  const seconds = ['--seconds', quick ? '1' : '3']
-  const base = (workload, flags) => () => measure(basePair(binary, workload, flags, baseFlags))
-  return [1, 64]
-    .flatMap((inFlight) => {
-      const flags = [...seconds, '--in-flight', String(inFlight)]
-      const row = (name, label, pair) => ({
-        id: `ot-x${inFlight}${name}`,
-        workload: 'onthread',
-        flags,
-        base: `ot-x${inFlight}`,
-        run: { base: base('w2', flags), gaiwan: () => measure(pair) },
-        measures: [perSecond(`ot-x${inFlight}${name}`, `${inFlight} in flight, ${label}`)],
-      })
-      const shipped = gaiwanPair('w2', flags)
-      const own = (...both) => onThreadPair('w2', flags, both)
-      return [
-        row('', 'on the thread', own()),
-        row('-look20', 'the same, looks 20 us, loop', own('--look-us', '20')),
-        row('-look60', 'the same, looks 60 us, loop', own('--look-us', SHIPPED_LOOK_US)),
-        row('-direct20', 'the same, looks 20 us, socket', own('--look-us', '20', '--direct')),
-        row('-direct60', 'the same, looks 60 us, socket', own('--look-us', SHIPPED_LOOK_US, '--direct')),
-        row('-client', 'client on the thread, server ships', { ...shipped, client: own().client }),
-        row('-server', 'server on the thread, client ships', { ...shipped, server: own().server }),
-        row('-shipped', 'what ships', shipped),
-      ]
-    })
-    .concat([
-      bulk('ot-w1', 'W1, on the thread', base('w1', bytes), onThreadPair('w1', bytes)),
-      bulk('ot-w1-shipped', 'W1, what ships', base('w1', bytes), gaiwanPair('w1', bytes), 'ot-w1'),
-      bulk('ot-busy', 'W1, receiver busy, on the thread', base('w1', bytes), busy(onThreadPair('w1', bytes)), 'ot-w1'),
-      bulk('ot-busy-shipped', 'W1, receiver busy, what ships', base('w1', bytes), busy(gaiwanPair('w1', bytes)), 'ot-w1'),
-    ])
-
-  function bulk(id, label, baseRun, pair, shared = id) {
-    const cpu = {
-      ...perSecond(`${id}-cpu`, `${label}: CPU`, 's/GiB'),
-      value: ({ cpuSeconds, figures }) => cpuSeconds / (figures.bytes / 2 ** 30),
+  const size = quick ? 2 ** 28 : 2 ** 30
+  const bytes = ['--bytes', String(size)]
+  const one = (id, workload, flags, pair, base, measures) => ({
+    id,
+    workload: 'onthread',
+    flags,
+    base,
+    run: { base: () => measure(basePair(binary, workload, flags, baseFlags)), gaiwan: () => measure(pair) },
+    measures: measures.map(([suffix, unit, value]) => ({ ...SHOWN, id: `${id}${suffix}`, label: label(id, suffix), unit, value })),
+  })
+  const requests = (inFlight) => {
+    const flags = ['--seconds', quick ? '1' : '3', '--in-flight', String(inFlight)]
+    const own = (...both) => onThreadPair('w2', flags, both)
+    const shipped = gaiwanPair('w2', flags)
+    const looking = own('--look-us', '60')
+    const pairs = {
+      '': own(),
+      '-look20': own('--look-us', '20'),
+      '-look60': looking,
+      '-direct60': own('--look-us', '60', '--direct'),
+      '-client': { ...shipped, client: looking.client },
+      '-server': { ...shipped, server: looking.server },
+      '-shipped': shipped,
     }
-    return {
-      id,
-      workload: 'onthread',
-      flags: bytes,
-      base: shared,
-      run: { base: baseRun, gaiwan: () => measure(pair) },
-      measures: [{ ...perSecond(id, label, 'MB/s'), value: ({ figures }) => figures.perSecond / 1e6 }, cpu],
-    }
+    const id = `ot-x${inFlight}`
+    return Object.entries(pairs).map(([name, pair]) => one(`${id}${name}`, 'w2', flags, pair, id, REQUESTS))
   }
+  const streams = [
+    ['ot-w1', onThreadPair('w1', bytes)],
+    ['ot-w1-shipped', gaiwanPair('w1', bytes)],
+    ['ot-w1-busy', busy(onThreadPair('w1', bytes))],
+    ['ot-w1-busy-shipped', busy(gaiwanPair('w1', bytes))],
+  ]
+  return [...requests(1), ...requests(64), ...streams.map(([id, pair]) => one(id, 'w1', bytes, pair, 'ot-w1', STREAM))]
 }
 
-function perSecond(id, label, unit = '1/s') {
-  return { id, label, unit, target: null, sense: 'atLeast', value: ({ figures }) => figures.perSecond }
+/** Nothing here has a target. */
+const SHOWN = { target: null, sense: 'atLeast' }
+const REQUESTS = [
+  ['', '1/s', ({ figures }) => figures.perSecond],
+  ['-cpu', 'us', ({ figures, cpuSeconds }) => (cpuSeconds * 1e6) / figures.count],
+]
+const STREAM = [
+  ['', 'MB/s', ({ figures }) => figures.perSecond / 1e6],
+  ['-cpu', 's/GiB', ({ figures, cpuSeconds }) => cpuSeconds / (figures.bytes / 2 ** 30)],
+]
+/** What the parts of an id say; without any, both ends are on the thread and it sleeps when there is nothing to do. */
+const WORDS = {
+  x1: '1 in flight',
+  x64: '64 in flight',
+  w1: 'W1',
+  look20: 'looks 20 us',
+  look60: 'looks 60 us',
+  direct60: 'looks 60 us at the socket',
+  client: 'client looks 60 us, server ships',
+  server: 'server looks 60 us, client ships',
+  busy: 'receiver busy',
+  shipped: 'what ships',
+  cpu: 'CPU',
+}
+
+function label(id, suffix) {
+  const parts = `${id}${suffix}`.split('-').slice(1)
+  return parts.map((part) => WORDS[part]).join(', ')
 }
 
 function onThreadPair(workload, flags, both = []) {
@@ -81,6 +91,7 @@ function busy({ server: [node, ...rest], ...pair }) {
 }
 
 function buildOnThread() {
+  if (process.platform !== 'linux') throw new Error('onthread is for Linux')
   const manifest = fileURLToPath(new URL('Cargo.toml', import.meta.url))
   const cargo = spawnSync('cargo', ['build', '--release', '--locked', '--manifest-path', manifest], { stdio: 'inherit' })
   if (cargo.status !== 0) throw new Error('cargo build of bench/onthread failed')
