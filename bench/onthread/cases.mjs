@@ -47,7 +47,9 @@ export function onThreadCases({ quick }, binary, baseFlags) {
     ['ot-w1-busy', busy(onThreadPair('w1', bytes))],
     ['ot-w1-busy-shipped', busy(gaiwanPair('w1', bytes))],
   ]
-  return [...requests(1), ...requests(64), ...streams.map(([id, pair]) => one(id, 'w1', bytes, pair, 'ot-w1', STREAM))]
+  // What a busy receiver computes is CPU time, too, so only its speed says something.
+  const figures = (id) => (id.includes('busy') ? STREAM.slice(0, 1) : STREAM)
+  return [...requests(1), ...requests(64), ...streams.map(([id, pair]) => one(id, 'w1', bytes, pair, 'ot-w1', figures(id)))]
 }
 
 /** Nothing here has a target. */

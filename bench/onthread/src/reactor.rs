@@ -15,6 +15,11 @@ use crate::{
     uv::{Idle, Loop, Poll, READABLE, Timer, WRITABLE},
 };
 
+/// A yield that takes longer let somebody else run: the CPU is wanted.
+const CROWDED: Duration = Duration::from_micros(50);
+/// How long a thread then sleeps as usual. One that wakes from sleep is let on a CPU sooner than one that spins.
+const CALM_DOWN: Duration = Duration::from_millis(20);
+
 /// How a thread that has nothing to do looks for the next packet before it sleeps.
 #[derive(Clone, Copy)]
 pub struct Look {
@@ -33,6 +38,8 @@ pub struct Reactor {
     look: Look,
     /// When the thread may sleep again, if it is looking.
     looking: Cell<Option<Instant>>,
+    /// Until when it does not look, for others want the CPU.
+    crowded: Cell<Option<Instant>>,
     /// When the timer runs out.
     armed: Cell<Option<Instant>>,
     /// Whether the poll watches for room to write, too.
@@ -61,6 +68,7 @@ impl Reactor {
             watchers: RefCell::new(None),
             look,
             looking: Cell::new(None),
+            crowded: Cell::new(None),
             armed: Cell::new(None),
             writing: Cell::new(false),
         });
@@ -131,13 +139,13 @@ impl Reactor {
             return Ok(());
         }
         self.callback.call(records.bytes())?;
-        if self.look.time.is_zero() {
+        // A message passed: the next one is likely to be near.
+        let now = Instant::now();
+        if self.look.time.is_zero() || self.crowded.get().is_some_and(|until| now < until) {
             return Ok(());
         }
-        // A message passed: the next one is likely to be near.
-        if self.looking.replace(Some(Instant::now() + self.look.time)).is_none()
-            && let Some(Watchers { idle, .. }) = &*self.watchers.borrow()
-        {
+        let fresh = self.looking.replace(Some(now + self.look.time)).is_none();
+        if fresh && let Some(Watchers { idle, .. }) = &*self.watchers.borrow() {
             idle.start()?;
         }
         Ok(())
@@ -145,22 +153,28 @@ impl Reactor {
 
     /// The loop came round while the thread is looking.
     fn look_round(&self) -> Result<(), Failure> {
-        while let Some(until) = self.looking.get() {
-            if Instant::now() >= until {
-                self.looking.set(None);
-                if let Some(Watchers { idle, .. }) = &*self.watchers.borrow() {
-                    idle.stop()?;
-                }
+        loop {
+            let before = Instant::now();
+            if self.looking.get().is_none_or(|until| before >= until) {
                 break;
             }
             // Other threads first: the peer may be one of them.
             std::thread::yield_now();
-            if !self.look.direct {
+            let now = Instant::now();
+            if now - before > CROWDED {
+                self.crowded.set(Some(now + CALM_DOWN));
                 break;
+            }
+            if !self.look.direct {
+                return Ok(());
             }
             if self.receive()? {
                 return self.flush();
             }
+        }
+        self.looking.set(None);
+        if let Some(Watchers { idle, .. }) = &*self.watchers.borrow() {
+            idle.stop()?;
         }
         Ok(())
     }
