@@ -181,10 +181,12 @@ export async function peer(workload) {
   }
 }
 
-function lines() {
+/** The lines of stdin. */
+export function lines() {
   return createInterface({ input: process.stdin })[Symbol.asyncIterator]()
 }
 
-function print(value) {
+/** One line to the parent. */
+export function print(value) {
   process.stdout.write(`${JSON.stringify(value)}\n`)
 }

@@ -14,6 +14,7 @@ import { cases, choose } from './cases.mjs'
 import { gossipCases } from './gossip/cases.mjs'
 import { simulate, simulationTable } from './gossip/swarm.mjs'
 import { describe } from './machine.mjs'
+import { onThreadCases } from './onthread/cases.mjs'
 import { basePair, buildBase, gaiwanPair, measure } from './processes.mjs'
 import { row, table } from './report.mjs'
 import { rpcCases } from './rpc/cases.mjs'
@@ -23,7 +24,7 @@ const USAGE = `usage: npm run bench -- [--runs N] [--only w1,w2x64,…] [--quick
   --runs N               repetitions, each case of both pairs once in each [5, with --quick 1]
   --only LIST            workloads (w1 to w6, rpc, blobs, automerge, swarm) or single cases (w1, w2x1, w2x64, w2s1, w2s64, w3x1, w3x16, w4, w5, w6,
                          b1, b1r, b1w1, b2, b2r, b3, b4r, b4c, rpc-unary, rpc-parallel, rpc-stream, rpc-bidi, rpc-mebibyte, rpc-grpc,
-                         rpc-encode, rpc-decode, rpc-local, a1, a2)
+                         rpc-encode, rpc-decode, rpc-local, a1, a2); and, only when named, the experiment onthread
   --mib N                size of the large blob [1024, with --quick 128]
   --quick                short runs, for a look
   --json FILE            where the result goes [bench/results/<time>.json]
@@ -63,13 +64,10 @@ async function bench() {
   const binary = names?.every((name) => /^(automerge|a\d)$/.test(name)) ? '' : buildBase()
   const swarms = names === undefined || names.includes('swarm')
   const others = names?.filter((name) => name !== 'swarm').join(',')
-  const chosen =
-    others === ''
-      ? []
-      : choose(
-          [...cases(values), ...gossipCases(values), ...rpcCases(values), ...blobCases(values, binary), ...automergeCases(values)],
-          others,
-        )
+  const all = [...cases(values), ...gossipCases(values), ...rpcCases(values), ...blobCases(values, binary), ...automergeCases(values)]
+  // Not a part of gaiwan, so nobody else builds it.
+  if (names?.some((name) => /^(onthread|ot-)/.test(name))) all.push(...onThreadCases(values, binary, baseFlags()))
+  const chosen = others === '' ? [] : choose(all, others)
   if (chosen.some(({ id }) => /^(w6|b[12]r?|rpc-(unary|parallel|stream|bidi|mebibyte))$/.test(id)) && !hasReference())
     throw new Error('the reference is not built: npm run build:interop')
   const about = describe()

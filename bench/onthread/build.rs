@@ -1,0 +1,5 @@
+//! Tells the linker that the symbols of Node-API come with the process.
+
+fn main() {
+    napi_build::setup();
+}
