@@ -15,7 +15,7 @@ use std::{
 /// How long the thread looks.
 const SPIN: Duration = Duration::from_micros(60);
 /// A turn given up that takes longer was taken by a program that computes: it has the CPU for milliseconds each time.
-const CROWDED: Duration = Duration::from_micros(200);
+const CROWDED: Duration = Duration::from_millis(1);
 /// For how long nobody looks then. Sleeping costs a wake, looking the turn of whoever computes.
 const REST: Duration = Duration::from_millis(20);
 /// The span over which messages are counted.
