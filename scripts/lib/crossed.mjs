@@ -40,7 +40,8 @@ export async function buildCrossed(target, std) {
   // A musl target is linked statically unless told otherwise, and then nothing can load the addon.
   const flags = target.libc === 'musl' ? ['--config', `target.${target.rust}.rustflags=["-C","target-feature=-crt-static"]`] : []
   const args = ['zigbuild', '--release', '--locked', '--package', 'gaiwan-node', '--target', rust, ...std.args, ...flags]
-  await must(`the build of ${target.triple}`, zig.command, args, { env: { ...zig.env, ...std.env } })
+  const apple = target.macos ? { MACOSX_DEPLOYMENT_TARGET: target.macos } : {}
+  await must(`the build of ${target.triple}`, zig.command, args, { env: { ...zig.env, ...std.env, ...apple } })
   const library = `libgaiwan_node.${target.os === 'darwin' ? 'dylib' : 'so'}`
   const built = join(resolve(root, process.env.CARGO_TARGET_DIR ?? 'target'), target.rust, 'release', library)
   if (!existsSync(built)) throw new StepFailed(`cargo left no ${built}`)
