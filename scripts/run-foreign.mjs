@@ -12,7 +12,7 @@ import { crossedAddon } from './lib/crossed.mjs'
 import { main, must, npm, root, StepFailed, say } from './lib/steps.mjs'
 import { hostTarget, targets } from './lib/targets.mjs'
 
-const RUN_MS = 180_000
+const RUN_MS = 300_000
 const app = join(root, 'build/foreign/app')
 
 /** Unpacks what would be published into node_modules/ of a folder with the probe: the package, and those of targets it does not carry. */

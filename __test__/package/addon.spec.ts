@@ -37,9 +37,10 @@ test('an addon that asks for a newer glibc, is of another processor or too large
   t.deepEqual(faults(named('linux-x64-musl'), elf), ['it needs glibc 2.17, but is for musl'])
 })
 
-test('an addon for an arm64 Mac must be signed, and a signature must be right', (t) => {
+test('an addon for a Mac must run on macOS 11, one for arm64 must be signed, and a signature must be right', (t) => {
   const mac = named('darwin-arm64')
   t.deepEqual(faults(mac, machO), [])
+  t.deepEqual(faults(mac, { ...machO, macos: '13.0' }), ['it needs macOS 13.0, not 11.0'])
   t.deepEqual(faults(mac, { ...machO, signature: 'none' }), ['its signature is none'])
   t.deepEqual(faults(mac, { ...machO, signature: 'broken' }), ['its signature is broken'])
   t.deepEqual(faults(named('darwin-x64'), { ...machO, cpu: 'x64', signature: 'none' }), [])

@@ -39,7 +39,7 @@ export function describeAddon(path) {
  * @param {(typeof import('./targets.mjs').targets)[number]} target
  * @param {Addon} addon
  */
-export function faults(target, { bytes, format, cpu, glibc, signature }) {
+export function faults(target, { bytes, format, cpu, glibc, macos, signature }) {
   const lines = []
   const expected = { linux: 'elf', freebsd: 'elf', darwin: 'mach-o' }[target.os] ?? 'other'
   if (format !== expected) lines.push(`it is ${format}, not ${expected}`)
@@ -47,6 +47,7 @@ export function faults(target, { bytes, format, cpu, glibc, signature }) {
   if (bytes > MAX_BYTES) lines.push(`it has ${bytes} bytes, more than ${MAX_BYTES}`)
   if (target.glibc && compareVersions(glibc ?? '0', target.glibc) > 0) lines.push(`it needs glibc ${glibc}, not ${target.glibc}`)
   if (target.libc === 'musl' && glibc) lines.push(`it needs glibc ${glibc}, but is for musl`)
+  if (target.macos && compareVersions(macos ?? '0', target.macos) > 0) lines.push(`it needs macOS ${macos}, not ${target.macos}`)
   if (signature && signature !== 'valid' && (target.cpu === 'arm64' || signature === 'broken')) lines.push(`its signature is ${signature}`)
   return lines
 }

@@ -30,7 +30,7 @@ export function readyAddon(target) {
  * Builds the addon of `target` with zig, whatever this machine is.
  *
  * @param std where its standard library comes from, as `standardLibrary` answers
- * @returns its absolute path
+ * @throws {StepFailed} also when the sources changed meanwhile: what was built is then of neither state.
  */
 export async function buildCrossed(target, std) {
   const zig = await requireZig()
@@ -40,12 +40,13 @@ export async function buildCrossed(target, std) {
   // A musl target is linked statically unless told otherwise, and then nothing can load the addon.
   const flags = target.libc === 'musl' ? ['--config', `target.${target.rust}.rustflags=["-C","target-feature=-crt-static"]`] : []
   const args = ['zigbuild', '--release', '--locked', '--package', 'gaiwan-node', '--target', rust, ...std.args, ...flags]
-  await must(`the build of ${target.triple}`, zig.command, args, { env: { ...zig.env, ...std.env } })
+  const apple = target.macos ? { MACOSX_DEPLOYMENT_TARGET: target.macos } : {}
+  await must(`the build of ${target.triple}`, zig.command, args, { env: { ...zig.env, ...std.env, ...apple } })
   const library = `libgaiwan_node.${target.os === 'darwin' ? 'dylib' : 'so'}`
   const built = join(resolve(root, process.env.CARGO_TARGET_DIR ?? 'target'), target.rust, 'release', library)
   if (!existsSync(built)) throw new StepFailed(`cargo left no ${built}`)
+  if (fingerprint(INPUTS) !== print) throw new StepFailed('its sources changed while it was built')
   mkdirSync(join(root, 'build/native', target.triple), { recursive: true })
   copyFileSync(built, join(root, place(target)))
   crossedAddon(target).mark(print)
-  return join(root, place(target))
 }

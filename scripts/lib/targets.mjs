@@ -6,7 +6,7 @@ const MSVC = 'needs the linker and libraries of Microsoft: the release workflow 
 /**
  * `triple` names the platform package and the file in it, `rust` is cargo's target, `prebuild` the path in prebuildify's layout.
  * The main package carries the prebuilt files of the Linux servers itself (`carried`); the others come from their packages.
- * `glibc` is the oldest glibc the published file may ask for, `armv` the least version of a 32-bit ARM processor, and `elsewhere`
+ * `glibc` and `macos` are the newest that the published file may ask for, `armv` the least version of a 32-bit ARM processor, and `elsewhere`
  * says why `npm run build:all` leaves a target to a machine of another kind.
  */
 export const targets = [
@@ -23,8 +23,8 @@ export const targets = [
     glibc: '2.17',
     armv: '7',
   },
-  { triple: 'darwin-x64', rust: 'x86_64-apple-darwin', os: 'darwin', cpu: 'x64' },
-  { triple: 'darwin-arm64', rust: 'aarch64-apple-darwin', os: 'darwin', cpu: 'arm64' },
+  { triple: 'darwin-x64', rust: 'x86_64-apple-darwin', os: 'darwin', cpu: 'x64', macos: '11.0' },
+  { triple: 'darwin-arm64', rust: 'aarch64-apple-darwin', os: 'darwin', cpu: 'arm64', macos: '11.0' },
   { triple: 'win32-x64-msvc', rust: 'x86_64-pc-windows-msvc', os: 'win32', cpu: 'x64', elsewhere: MSVC },
   { triple: 'win32-arm64-msvc', rust: 'aarch64-pc-windows-msvc', os: 'win32', cpu: 'arm64', elsewhere: MSVC },
   { triple: 'freebsd-x64', rust: 'x86_64-unknown-freebsd', os: 'freebsd', cpu: 'x64' },
