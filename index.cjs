@@ -1,5 +1,5 @@
 'use strict'
-// Loads the native addon. The only hand-written CommonJS file of the package: `require` is what loads a `.node` file,
+// Loads the native addon. CommonJS and written by hand: `require` is what loads a `.node` file,
 // and its literal strings are what bundlers look for. `ts/native.ts` is its only caller; its types are `index.d.ts`.
 
 const { existsSync, readFileSync } = require('node:fs')
