@@ -1,6 +1,6 @@
 'use strict'
 // Loads the native addon. CommonJS and written by hand: `require` is what loads a `.node` file,
-// and its literal strings are what bundlers look for. `ts/native.ts` is its only caller; its types are `index.d.ts`.
+// and its literal strings are what bundlers look for. `ts/addon.cts` is its only caller; its types are `index.d.ts`.
 
 const { existsSync, readFileSync } = require('node:fs')
 const { dirname, join, resolve } = require('node:path')
