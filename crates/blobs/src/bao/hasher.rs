@@ -1,6 +1,6 @@
 //! Hash and outboard of bytes that are here already, on several cores.
 
-use std::io;
+use std::{io, sync::OnceLock};
 
 use bao_tree::TreeNode;
 
@@ -39,23 +39,30 @@ pub fn hash_tree(
     pairs: &dyn Pairs,
     note: &(dyn Fn(u64) -> io::Result<()> + Sync),
 ) -> io::Result<Hashed> {
-    let work = Work { data, pairs, note };
-    let hash = work.subtree(0, size, 0, true)?;
-    Ok(Hashed { hash, size })
+    let work = Work { data, pairs, note, failed: OnceLock::new() };
+    match work.subtree(0, size, 0, true) {
+        Some(hash) => Ok(Hashed { hash, size }),
+        None => Err(work.failed.into_inner().unwrap_or_else(|| io::ErrorKind::Interrupted.into())),
+    }
 }
 
 struct Work<'a> {
     data: &'a dyn ReadAt,
     pairs: &'a dyn Pairs,
     note: &'a (dyn Fn(u64) -> io::Result<()> + Sync),
+    /// The first failure, after which no piece begins: `join` runs both halves, whatever becomes of one.
+    failed: OnceLock<io::Error>,
 }
 
 impl Work<'_> {
     /// The subtree over `length` bytes at `start`, whose pairs begin at `offset` of the outboard: first its own, then
-    /// those of the left half, then those of the right.
-    fn subtree(&self, start: u64, length: u64, offset: u64, is_root: bool) -> io::Result<[u8; 32]> {
+    /// those of the left half, then those of the right. `None` once something failed.
+    fn subtree(&self, start: u64, length: u64, offset: u64, is_root: bool) -> Option<[u8; 32]> {
+        if self.failed.get().is_some() {
+            return None;
+        }
         if length <= PIECE {
-            return self.piece(start, length, offset, is_root);
+            return self.noted(self.piece(start, length, offset, is_root));
         }
         let left = left_bytes(length);
         let right_offset = offset + PAIR_BYTES + outboard_bytes(left);
@@ -64,8 +71,12 @@ impl Work<'_> {
             || self.subtree(start + left, length - left, right_offset, false),
         );
         let (left, right) = (left?, right?);
-        self.pairs.write(offset, &[left, right].concat())?;
-        Ok(parent_hash(&left, &right, is_root))
+        self.noted(self.pairs.write(offset, &[left, right].concat()))?;
+        Some(parent_hash(&left, &right, is_root))
+    }
+
+    fn noted<T>(&self, result: io::Result<T>) -> Option<T> {
+        result.map_err(|error| drop(self.failed.set(error))).ok()
     }
 
     fn piece(&self, start: u64, length: u64, offset: u64, is_root: bool) -> io::Result<[u8; 32]> {
@@ -135,6 +146,31 @@ mod tests {
             self.0.lock().unwrap()[start..start + pairs.len()].copy_from_slice(pairs);
             Ok(())
         }
+    }
+
+    /// Zeros without end.
+    struct Zeros;
+
+    impl ReadAt for Zeros {
+        fn read_at(&self, _: u64, target: &mut [u8]) -> io::Result<()> {
+            target.fill(0);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_failure_ends_the_work_of_all_threads() {
+        let size = 1_000 * PIECE;
+        let pairs = Memory(Mutex::new(vec![0; usize::try_from(outboard_bytes(size)).unwrap()]));
+        let pieces = std::sync::atomic::AtomicUsize::new(0);
+        let note = |_| {
+            pieces.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            Err(io::Error::other("enough"))
+        };
+        let error = hash_tree(&Zeros, size, &pairs, &note).unwrap_err();
+        assert_eq!(error.to_string(), "enough");
+        // Each was at one at most.
+        assert!(pieces.into_inner() <= rayon::current_num_threads());
     }
 
     #[test]

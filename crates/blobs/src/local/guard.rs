@@ -152,6 +152,8 @@ mod tests {
         fn new(name: &str) -> Self {
             let name = format!("gaiwan-guard-{name}-{}", std::process::id());
             let path = std::env::temp_dir().join(name);
+            // Of another process of that number.
+            let _ = fs::remove_dir_all(&path);
             fs::create_dir_all(path.join("root")).unwrap();
             fs::create_dir_all(path.join("outside")).unwrap();
             Self(path)

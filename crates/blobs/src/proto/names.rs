@@ -262,6 +262,7 @@ fn is_device(component: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use unicode_normalization::UnicodeNormalization;
 
     use super::*;
 
@@ -457,6 +458,10 @@ mod tests {
 
         #[test]
         fn g6_case_never_tells_two_names_apart(name in "\\PC{1,12}") {
+            // Upper case makes a letter of the iota below another one: a mark that is written after it, and belongs before
+            // it, would go to the wrong letter.
+            let apart: String = name.nfd().collect();
+            let name = if apart.contains('\u{345}') { apart } else { name };
             for other in [name.to_lowercase(), name.to_uppercase()] {
                 // Upper case makes an I of the dotless i, and that is another name.
                 if check(&name).is_ok() && check(&other).is_ok() && !name.contains('ı') {

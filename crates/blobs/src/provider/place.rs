@@ -64,6 +64,7 @@ pub(super) struct Place {
     peers: Arc<Peers>,
     remote: EndpointId,
     shared: Arc<Shared>,
+    is_free: bool,
 }
 
 impl Place {
@@ -86,7 +87,7 @@ impl Place {
         let shared = peer.shared.clone();
         drop(table);
         peers.served.send_modify(|served| *served += 1);
-        Some(Self { peers: peers.clone(), remote, shared })
+        Some(Self { peers: peers.clone(), remote, shared, is_free: false })
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {
@@ -96,10 +97,12 @@ impl Place {
     pub(super) fn remote(&self) -> EndpointId {
         self.remote
     }
-}
 
-impl Drop for Place {
-    fn drop(&mut self) {
+    /// Another connection can have it from now on. Who waits for the end of all waits until this is dropped.
+    pub(super) fn free(&mut self) {
+        if std::mem::replace(&mut self.is_free, true) {
+            return;
+        }
         let mut table = self.peers.table();
         if let Some(peer) = table.get_mut(&self.remote) {
             peer.connections -= 1;
@@ -107,7 +110,12 @@ impl Drop for Place {
                 table.remove(&self.remote);
             }
         }
-        drop(table);
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.free();
         self.peers.served.send_modify(|served| *served -= 1);
     }
 }

@@ -123,6 +123,8 @@ impl Room {
 
 impl Drop for Served {
     fn drop(&mut self) {
+        // First: whoever hears it may dial again.
+        self.place.free();
         self.tell(EventKind::Disconnected);
     }
 }

@@ -15,7 +15,15 @@ use super::error::io as failed;
 /// however that ends, and it stays when the catalog has to be opened again.
 #[derive(Debug)]
 pub(crate) struct Owner {
-    _locked: File,
+    locked: File,
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        // A process that is started at this moment has copies of all our handles until it is another program, and a lock
+        // ends with its last handle, unless it is given up (flock(2)).
+        let _ = self.locked.unlock();
+    }
 }
 
 impl Owner {
@@ -26,11 +34,11 @@ impl Owner {
         let options = options.read(true).write(true).create(true).truncate(false);
         let file = options.open(root.join("lock")).map_err(|error| failed(what, &error))?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { _locked: file }),
+            Ok(()) => Ok(Self { locked: file }),
             Err(TryLockError::WouldBlock) => Err(locked()),
             // The file system has no locks; the catalog's own are the best there is.
             Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
-                Ok(Self { _locked: file })
+                Ok(Self { locked: file })
             }
             Err(TryLockError::Error(error)) => Err(failed(what, &error)),
         }

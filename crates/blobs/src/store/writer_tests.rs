@@ -28,6 +28,8 @@ impl Folder {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let name = format!("gaiwan-blobs-{}-{}", std::process::id(), COUNT.fetch_add(1, Relaxed));
         let path = std::env::temp_dir().join(name);
+        // Of another process of that number.
+        let _ = std::fs::remove_dir_all(&path);
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
     }

@@ -179,6 +179,8 @@ fn a_reference_on_another_file_system_is_a_copy_and_the_own_one_goes() {
     let place = Place::directory(StoreOptions::default());
     let folder = place.folder.as_ref().unwrap();
     let to = std::path::Path::new("/dev/shm").join(format!("gaiwan-{}", std::process::id()));
+    // Of another process of that number.
+    let _ = fs::remove_dir_all(&to);
     fs::create_dir_all(&to).unwrap();
     let device = |path: &std::path::Path| fs::metadata(path).unwrap().dev();
     assert_ne!(device(&to), device(folder.path()), "the test needs two file systems");

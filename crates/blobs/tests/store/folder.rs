@@ -15,6 +15,8 @@ impl Folder {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let name = format!("store-{}-{}", std::process::id(), COUNT.fetch_add(1, Relaxed));
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        // Of another process of that number, which was killed.
+        let _ = fs::remove_dir_all(&path);
         fs::create_dir_all(&path).unwrap();
         Self(fs::canonicalize(path).unwrap())
     }

@@ -110,6 +110,7 @@ fn s3_a_file_that_is_gone_or_something_else_is_missing() {
             fs::remove_file(path).unwrap();
             // A path of a socket is short.
             let short = std::env::temp_dir().join(format!("gaiwan-{}", std::process::id()));
+            let _ = fs::remove_file(&short);
             drop(std::os::unix::net::UnixListener::bind(&short).unwrap());
             fs::rename(&short, path).or_else(|_| std::os::unix::fs::symlink(&short, path)).unwrap();
         }),

@@ -9,11 +9,12 @@ use gaiwan_blobs::{
     download::{Download, DownloadEvent, DownloadOptions, Downloaded, TagAs},
     getter::{GetOptions, get},
     proto::{ChunkRanges, GetRequest, Request},
+    provider::EventKind,
     store::Store,
 };
 use gaiwan_endpoint::{Connection, Failure};
 
-use crate::peers::{add, add_collection, memory, pattern, run, serve};
+use crate::peers::{Heard, add, add_collection, memory, patient, pattern, run, serve, serve_heard};
 
 /// Downloads from these connections, numbered from 0.
 pub async fn download(
@@ -66,6 +67,16 @@ fn a_collection_is_downloaded_and_tagged_and_a_second_time_nothing_moves() {
     });
 }
 
+/// A request is over for which bytes of a blob were sent.
+fn has_sent(kind: &EventKind) -> bool {
+    match kind {
+        EventKind::Completed { stats, .. } | EventKind::Aborted { stats, .. } => {
+            stats.payload_bytes_written > 0
+        }
+        _ => false,
+    }
+}
+
 #[test]
 fn a_blob_is_shared_by_providers_of_which_one_has_a_part() {
     run(async {
@@ -79,7 +90,8 @@ fn a_blob_is_shared_by_providers_of_which_one_has_a_part() {
             .await
             .1
             .unwrap();
-        let second = serve(&part).await;
+        let (events, mut heard) = Heard::new();
+        let second = serve_heard(&part, patient(), None, Some(events)).await;
         let options = DownloadOptions { split: true, ..DownloadOptions::default() };
         let (result, _) = download(
             &to,
@@ -91,6 +103,8 @@ fn a_blob_is_shared_by_providers_of_which_one_has_a_part() {
         // The one that has not the last chunk can't prove the size and is of no use for this one.
         let result = result.unwrap();
         assert_eq!(result.size, 70 << 20);
+        // That is counted when it knows that all of it has come.
+        heard.until(has_sent).await;
         let sent =
             second.provider.metrics().payload_bytes_sent.load(std::sync::atomic::Ordering::Relaxed);
         assert!(sent > 0, "the part of the second was of use");

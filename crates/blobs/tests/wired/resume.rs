@@ -17,7 +17,7 @@ use tokio::sync::mpsc::unbounded_channel;
 use crate::{
     honest::{Honest, chunks},
     hostile_provider::peer::{Parrot, fetch, liar, liar_over},
-    peers::{Served, add, ask, memory, run, serve},
+    peers::{LONG, Served, add, ask, memory, run, serve},
 };
 
 fn plain() -> DownloadOptions {
@@ -235,8 +235,7 @@ fn any_transfer_that_is_cut_anywhere_leaves_the_truth_and_can_be_finished() {
     let result = runner.run(&some_case(), |case| {
         let _ = std::fs::remove_dir_all(&folder);
         runtime.block_on(async {
-            let limit = std::time::Duration::from_secs(60);
-            tokio::time::timeout(limit, try_case(&peers, &case, &folder)).await.expect("it hangs");
+            tokio::time::timeout(LONG, try_case(&peers, &case, &folder)).await.expect("it hangs");
         });
         Ok(())
     });

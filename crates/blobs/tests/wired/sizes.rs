@@ -1,6 +1,6 @@
 //! How much a download will be, told beside it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gaiwan_base::{BlobFormat, ErrorCode, Hash, HashAndFormat};
 use gaiwan_blobs::{
@@ -15,10 +15,10 @@ use crate::{
     download::download,
     honest::{Honest, chunks},
     hostile_provider::peer::{Parrot, liar, say},
-    peers::{add, add_collection, memory, pattern, run, serve, serve_with},
+    peers::{LONG, add, add_collection, memory, patient, pattern, run, serve, serve_with},
 };
 
-const STALL: Duration = Duration::from_secs(10);
+const STALL: Duration = LONG;
 
 /// Files whose bytes all differ.
 fn files(sizes: &[u64]) -> Vec<(String, Vec<u8>)> {
@@ -44,8 +44,9 @@ fn early(events: &[DownloadEvent]) -> Vec<u64> {
     totals
 }
 
+/// Seconds are left when the sizes come.
 fn slow() -> ProviderOptions {
-    ProviderOptions { max_upload_rate: Some(2 << 20), ..ProviderOptions::default() }
+    ProviderOptions { max_upload_rate: Some(400_000), ..patient() }
 }
 
 #[test]
@@ -123,13 +124,16 @@ fn a_short_download_and_one_of_very_many_children_are_not_asked_twice() {
         let many = add(&from, many.collect::<Vec<u8>>());
         let options = DownloadOptions { sizes: true, ..DownloadOptions::default() };
         for (hash, max_upload_rate) in [(small, None), (many, Some(200_000))] {
-            let limits = ProviderOptions { max_upload_rate, ..ProviderOptions::default() };
+            let limits = ProviderOptions { max_upload_rate, ..patient() };
             let served = serve_with(&from, limits, None).await;
             let content = HashAndFormat { hash, format: BlobFormat::HashSeq };
+            let start = Instant::now();
             let (result, _) = download(&to, content, options.clone(), &[&served.connection]).await;
             result.unwrap();
-            // The root, then the children.
-            assert_eq!(served.count("requests_get"), 2);
+            // The root, then the children; and what is not over in a moment is asked for its sizes.
+            let is_long = hash == small && start.elapsed() >= Duration::from_millis(100);
+            let asked = served.count("requests_get");
+            assert!(asked == 2 || (asked == 3 && is_long), "{asked}");
         }
     });
 }

@@ -10,9 +10,9 @@ use gaiwan_blobs::{
     store::{Store, StoreOptions},
 };
 
-use crate::peers::{add, add_collection, memory, pattern, run, serve, serve_with};
+use crate::peers::{LONG, add, add_collection, memory, pattern, run, serve, serve_with};
 
-const STALL: std::time::Duration = std::time::Duration::from_secs(10);
+const STALL: std::time::Duration = LONG;
 
 async fn fetch(served: &crate::peers::Served, store: &Store, request: GetRequest) -> Vec<Received> {
     let mut heard = Vec::new();
@@ -32,6 +32,8 @@ fn blobs_of_every_size_arrive_in_memory_and_in_a_directory() {
         let from = memory();
         let served = serve(&from).await;
         let folder = std::env::temp_dir().join(format!("gaiwan-blobs-{}", std::process::id()));
+        // Of another process of that number.
+        let _ = std::fs::remove_dir_all(&folder);
         let directory = Store::open(&folder, StoreOptions::default()).unwrap();
         for to in [memory(), directory.clone()] {
             for size in [

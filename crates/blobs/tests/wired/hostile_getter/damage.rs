@@ -3,7 +3,6 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use gaiwan_base::{BlobFormat, ErrorCode, Hash, HashAndFormat};
@@ -17,7 +16,7 @@ use gaiwan_blobs::{
 use crate::{
     download::download,
     honest::{Honest, chunks},
-    peers::{add, add_collection, ask, memory, pattern, run, serve},
+    peers::{LONG, add, add_collection, ask, memory, pattern, run, serve},
 };
 
 /// A folder that goes with the test.
@@ -26,7 +25,10 @@ struct Folder(PathBuf);
 impl Folder {
     fn new(name: &str) -> Self {
         let name = format!("gaiwan-hostile-{}-{name}", std::process::id());
-        Self(std::env::temp_dir().join(name))
+        let path = std::env::temp_dir().join(name);
+        // Of another process of that number.
+        let _ = fs::remove_dir_all(&path);
+        Self(path)
     }
 }
 
@@ -229,7 +231,7 @@ fn p10_a_damaged_list_of_children_is_given_up_by_who_serves_it_and_fetched_anew_
         // Only a child is asked for, and its hash can't be read.
         flip(&folder.owned(&hash, "data"), 20_000);
         let child = (700, Honest::new(pattern(699 % 7 + 1)).hash);
-        let told = child_sizes(&served.connection, hash, &[child], Duration::from_secs(10)).await;
+        let told = child_sizes(&served.connection, hash, &[child], LONG).await;
         assert_eq!(told.unwrap_err().code, ErrorCode::ProviderFailed);
         mended(&store).await;
         assert!(!store.bitfield(&hash).unwrap().is_complete());

@@ -19,7 +19,7 @@ use quinn::WriteError;
 use super::quiet::Loud;
 use crate::{
     honest::{Honest, chunks},
-    peers::{Served, add, ask, memory, pattern, read, run, run_on, serve, serve_with},
+    peers::{LONG, Served, add, ask, memory, pattern, read, run, run_on, serve, serve_with},
 };
 
 fn get(hash: Hash) -> Vec<u8> {
@@ -131,7 +131,8 @@ fn p2_a_body_over_1_mib_and_one_without_an_end_are_stopped() {
 
 #[test]
 fn p2_a_request_that_does_not_end_is_over_after_its_time() {
-    run(async {
+    // On one thread what is written without a wait leaves as one: none is late because the machine stalls.
+    run_on(&mut tokio::runtime::Builder::new_current_thread(), async {
         let store = memory();
         let blob = Honest::of_size(100);
         add(&store, blob.data.clone());
@@ -220,7 +221,7 @@ fn p4_an_index_far_away_is_answered_at_once() {
             let request = Request::Get(GetRequest::new(seq, ranges)).encode().unwrap();
             assert_eq!(ask(&served.connection, &request).await, (blob.whole(), None));
         }
-        assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+        assert!(start.elapsed() < LONG, "{:?}", start.elapsed());
     });
 }
 

@@ -77,8 +77,9 @@ fn p7_a_getter_that_vanishes_without_a_word_leaves_nothing_running() {
         let hash = add(&store, vec![7; 8 << 20]);
         let (events, mut heard) = Heard::new();
         let provider = Provider::new(store, ProviderOptions::default(), None, Some(events));
+        // Longer than the machine stalls before it has something.
         let transport = TransportOptions {
-            idle_timeout: Some(Duration::from_millis(500)),
+            idle_timeout: Some(Duration::from_secs(6)),
             ..TransportOptions::default()
         };
         let metrics = provider.metrics();

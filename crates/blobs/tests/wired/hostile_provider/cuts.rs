@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use super::peer::{fetch, liar};
 use crate::{
     honest::Honest,
-    peers::{memory, run},
+    peers::{LONG, memory, run},
 };
 
 /// A hash sequence of three, of which one is of two groups, and a cut of what comes of it.
@@ -164,7 +164,6 @@ fn g3_a_stream_past_the_store_tells_of_a_cut() {
     run(async {
         let blob = Honest::of_size(2 * 16_384);
         let response = blob.whole();
-        let stall = std::time::Duration::from_secs(10);
         for at in [0, 1, 7, 8, 9, 71, 72, 73, 16_455, 16_456, 16_457, response.len() - 1] {
             for reset in [None, Some(1), Some(2), Some(3), Some(9)] {
                 let bytes = response[..at].to_vec();
@@ -175,7 +174,7 @@ fn g3_a_stream_past_the_store_tells_of_a_cut() {
                 .await;
                 let read = async {
                     let mut stream =
-                        BlobStream::open(&liar.connection, blob.hash, 0, None, stall).await?;
+                        BlobStream::open(&liar.connection, blob.hash, 0, None, LONG).await?;
                     while stream.next().await?.is_some() {}
                     Ok::<(), gaiwan_endpoint::Failure>(())
                 };

@@ -11,10 +11,10 @@ use gaiwan_blobs::{
 use super::peer::{Parrot, fetch, says};
 use crate::{
     honest::{Honest, chunks},
-    peers::{memory, run},
+    peers::{LONG, memory, run},
 };
 
-const STALL: Duration = Duration::from_secs(10);
+const STALL: Duration = LONG;
 
 /// What must be in a store that was given the items before byte `at` of a response: whole groups.
 fn before(blob: &Honest, ranges: &ChunkRanges, at: usize) -> ChunkRanges {

@@ -1,12 +1,13 @@
 //! Observe frames that are lies, or too many.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gaiwan_base::{ErrorCode, Hash, HashAndFormat};
 use gaiwan_blobs::{
     download::DownloadOptions,
     getter::observe,
-    proto::{Bitfield, Request},
+    proto::{Bitfield, Request, RequestKind},
+    provider::EventKind,
 };
 use tokio::sync::mpsc::unbounded_channel;
 
@@ -16,7 +17,7 @@ use super::{
 };
 use crate::{
     honest::{Honest, chunks},
-    peers::{add, memory, run, serve},
+    peers::{Heard, LONG, add, memory, patient, run, serve, serve_heard},
 };
 
 const HASH: Hash = Hash::from_bytes([9; 32]);
@@ -170,25 +171,38 @@ fn g7_sizes_that_shrink_or_grow_prove_nothing() {
     });
 }
 
+fn is_request(event: &EventKind, wanted: RequestKind) -> bool {
+    matches!(event, EventKind::Request { kind, .. } if *kind == wanted)
+}
+
 #[test]
 fn g7_a_provider_that_does_not_say_what_it_has_keeps_nobody_waiting() {
     run(async {
         let blob = Honest::of_size(2 << 20);
         let from = memory();
         add(&from, blob.data.clone());
-        let served = serve(&from).await;
+        let (events, mut heard) = Heard::new();
+        let served = serve_heard(&from, patient(), None, Some(events)).await;
         let silent = liar(|_, send| async move {
             let _ = send.stopped().await;
         })
         .await;
         let to = memory();
-        let options = DownloadOptions { split: true, stall: Duration::from_secs(50), ..options() };
+        let options = DownloadOptions { split: true, stall: 4 * LONG, ..options() };
         let content = HashAndFormat::raw(blob.hash);
-        let start = std::time::Instant::now();
-        let (result, _) =
-            download(&to, content, options, &[&silent.connection, &served.connection]).await;
+        let start = Instant::now();
+        let providers = [&silent.connection, &served.connection];
+        let download = download(&to, content, options, &providers);
+        // Who has said what it has is put to work, whoever may still say something for two seconds.
+        let is_put_to_work = async {
+            heard.until(|event| is_request(event, RequestKind::Observe)).await;
+            let since = Instant::now();
+            heard.until(|event| is_request(event, RequestKind::Get)).await;
+            assert!(since.elapsed() < Duration::from_secs(2), "{:?}", since.elapsed());
+        };
+        let ((result, _), ()) = tokio::join!(download, is_put_to_work);
         result.unwrap();
         blob.assert_complete(&to);
-        assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+        assert!(start.elapsed() < LONG, "{:?}", start.elapsed());
     });
 }

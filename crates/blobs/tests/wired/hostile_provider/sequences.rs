@@ -1,7 +1,5 @@
 //! Hash sequences and collections that are not what they should be.
 
-use std::time::Duration;
-
 use gaiwan_base::{BlobFormat, ErrorCode, Hash, HashAndFormat};
 use gaiwan_blobs::{
     Limits,
@@ -18,12 +16,12 @@ use super::{
 };
 use crate::{
     honest::Honest,
-    peers::{add, memory, run, serve},
+    peers::{LONG, add, memory, run, serve},
 };
 
 fn limited(max_bytes: Option<u64>, max_root_bytes: Option<u64>) -> GetOptions {
     let limits = Limits { max_bytes, max_root_bytes };
-    GetOptions { stall: Some(Duration::from_secs(20)), limits }
+    GetOptions { stall: Some(LONG), limits }
 }
 
 fn seq_of(hashes: &[Hash]) -> Honest {

@@ -13,10 +13,10 @@ use gaiwan_blobs::{
 use super::peer::{Parrot, fetch, liar, say, says};
 use crate::{
     honest::{Honest, chunks},
-    peers::{memory, run},
+    peers::{LONG, memory, run},
 };
 
-const STALL: Duration = Duration::from_secs(10);
+const STALL: Duration = LONG;
 
 fn lie(blob: &Honest, ranges: &ChunkRanges, size: u64) -> Vec<u8> {
     let mut response = blob.response(ranges);
@@ -86,6 +86,8 @@ fn g2_a_size_that_fits_the_first_leaves_changes_neither_them_nor_the_end() {
         let blob = Honest::of_size(100 * 16_384 + 77);
         let left = chunks(0..1024);
         let folder = std::env::temp_dir().join(format!("gaiwan-g2-{}", std::process::id()));
+        // Of another process of that number.
+        let _ = std::fs::remove_dir_all(&folder);
         let directory = Store::open(&folder, StoreOptions::default()).unwrap();
         for store in [memory(), directory.clone()] {
             for groups in [65, 100, 101, 128] {
