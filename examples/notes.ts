@@ -18,7 +18,9 @@ interface Notes {
 /** An endpoint, a repo on it, and a policy: documents are shown to those on the list, and to nobody else. */
 async function enter(friends: Set<PeerId>, ticket?: string) {
   const endpoint = await Endpoint.bind(LOOPBACK)
-  const adapter = new GaiwanNetworkAdapter({ endpoint, peers: ticket === undefined ? [] : [ticket], retry: { initialMs: 50 } })
+  const peers = ticket === undefined ? [] : [ticket]
+  // Whoever asks for a document waits so long for the first peer; with none there, nobody has it.
+  const adapter = new GaiwanNetworkAdapter({ endpoint, peers, readyTimeoutMs: 30_000, retry: { initialMs: 50 } })
   const router = Router.builder(endpoint).accept(REPO_ALPN, adapter).spawn()
   const peerId = endpoint.id as PeerId
   const access = async (who: PeerId) => friends.has(who)

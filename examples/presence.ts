@@ -47,9 +47,10 @@ class Presence {
     return [...this.#seen.keys()].sort()
   }
 
-  /** Waits until exactly these others are here. */
-  async sees(...names: string[]): Promise<void> {
+  /** Waits until exactly these others are here, and says so: a moment later somebody may be late with a word. */
+  async sees(...names: string[]): Promise<string> {
     while (this.others.join() !== names.join()) await once(this.events, 'changed')
+    return `${this.#name} sees ${this.others.join(', ')}`
   }
 
   /** Says goodbye, and goes. */
@@ -97,16 +98,13 @@ const ann = await Presence.enter('Ann')
 const ben = await Presence.enter('Ben', ann.ticket)
 const cleo = await Presence.enter('Cleo', ben.ticket)
 const dan = await Presence.enter('Dan', cleo.ticket)
-await Promise.all([ann.sees('Ben', 'Cleo', 'Dan'), dan.sees('Ann', 'Ben', 'Cleo')])
-console.log('Ann sees', ann.others.join(', '))
-console.log('Dan sees', dan.others.join(', '))
+for (const said of await Promise.all([ann.sees('Ben', 'Cleo', 'Dan'), dan.sees('Ann', 'Ben', 'Cleo')])) console.log(said)
 
 await ben.leave()
-await Promise.all([ann.sees('Cleo', 'Dan'), dan.sees('Ann', 'Cleo')])
-console.log('Ben said goodbye, Ann sees', ann.others.join(', '))
+const [said] = await Promise.all([ann.sees('Cleo', 'Dan'), dan.sees('Ann', 'Cleo')])
+console.log('Ben said goodbye,', said)
 
 await dan.vanish()
-await ann.sees('Cleo')
-console.log('Dan was not heard of for a while, Ann sees', ann.others.join(', '))
+console.log('Dan was not heard of for a while,', await ann.sees('Cleo'))
 
 await Promise.all([ann.leave(), cleo.leave()])

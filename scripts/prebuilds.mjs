@@ -4,7 +4,7 @@
 // top as it is, which is how a release collects what other machines built.
 // --out FOLDER lays out there instead of at the top; the tests do, so that they leave nothing behind.
 // (npm runs a script called `prebuild` before every `build` by itself, hence the plural.)
-import { copyFileSync, mkdirSync, rmSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { requireTarget } from './build-native.mjs'
@@ -21,12 +21,15 @@ export async function layOut(target, { reuse = false, out = root } = {}) {
   }
   const tags = [...(target.armv ? ['--tag-armv', target.armv] : []), ...(target.libc ? ['--tag-libc', target.libc] : [])]
   const system = ['--platform', target.os, '--arch', target.cpu, ...tags]
-  const args = [bin('prebuildify'), '--napi', '--name', 'gaiwan', '--out', out, ...system]
+  // A folder for this run alone: nobody else's is taken or removed with it, and node-gyp-build, which prefers build/Release over
+  // prebuilds/, finds none.
+  mkdirSync(join(out, 'build'), { recursive: true })
+  const cwd = mkdtempSync(join(out, 'build/prebuild-'))
+  const args = [bin('prebuildify'), '--napi', '--name', 'gaiwan', '--cwd', cwd, '--out', out, ...system]
   try {
     await must(`prebuildify for ${target.triple}`, process.execPath, args, { env })
   } finally {
-    // node-gyp-build and others prefer build/Release over prebuilds/; a file left here would shadow everything.
-    rmSync(join(root, 'build/Release'), { recursive: true, force: true })
+    rmSync(cwd, { recursive: true, force: true })
   }
   mkdirSync(join(out, 'npm', target.triple), { recursive: true })
   copyFileSync(join(out, target.prebuild), join(out, 'npm', target.triple, target.file))

@@ -157,32 +157,39 @@ test('an abort does not wait for a source that gives nothing', async (t) => {
   t.is(await store.add('x', { signal: AbortSignal.abort('before') }).catch((reason) => reason), 'before')
 })
 
-// Alone: the thread must be free to see the file before it is done.
+// Alone, so that this thread is likely to see the file before it is done. Where the disk was quicker all of it is there: never a part.
 test.serial('an abort of a file import cleans its temporary file', async (t) => {
   const { store, directory } = await inFolder(t)
   const path = join(folder(t), 'large')
   writeFileSync(path, '')
   truncateSync(path, 256 * MIB)
   const abort = new AbortController()
-  const adding = store.addFile(path, { signal: abort.signal })
-  await until(() => readdirSync(join(directory, 'temp')).length > 0)
+  let isOver = false
+  const adding = store.addFile(path, { signal: abort.signal }).finally(() => {
+    isOver = true
+  })
+  await until(() => isOver || readdirSync(join(directory, 'temp')).length > 0)
   abort.abort('enough')
-  t.is(await adding.catch((reason) => reason), 'enough')
+  const ended = await adding.then(
+    ({ size }) => size,
+    (reason) => reason,
+  )
+  t.true(ended === 'enough' || ended === 256 * MIB, String(ended))
   await store.idle()
   t.deepEqual(readdirSync(join(directory, 'temp')), [])
-  t.deepEqual(await all(store.list()), [])
+  t.true((await all(store.list())).every(({ size, complete }) => complete && size === 256 * MIB))
 })
 
 test('progress comes at most twenty times a second, grows, and ends with all bytes', async (t) => {
   const { store } = await inFolder(t)
   const seen: FileProgress[] = []
   const onProgress = (progress: FileProgress) => seen.push(progress)
-  const began = Date.now()
+  const began = performance.now()
   async function* source() {
     for (let n = 0; n < 200; n++) yield new Uint8Array(100_000).fill(n)
   }
   const { size } = await store.add(source(), { onProgress })
-  t.true(seen.length <= 2 + (Date.now() - began) / 50, `${seen.length}`)
+  t.true(seen.length <= 2 + (performance.now() - began) / 50, `${seen.length}`)
   t.deepEqual(seen.at(-1), { phase: 'hash', bytes: size, totalBytes: size })
   const copied = seen.filter(({ phase }) => phase === 'copy').map(({ bytes }) => bytes)
   t.deepEqual(

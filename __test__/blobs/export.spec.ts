@@ -1,4 +1,4 @@
-import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import { type BlobStore, type FileProgress, hash } from '../../ts/blobs/index.js'
@@ -163,7 +163,7 @@ test('many files are written at once, with their progress', async (t) => {
   t.deepEqual(seen.at(-1), { phase: 'write', bytes, totalBytes: bytes })
 })
 
-// Alone: the thread must be free to see the file before it is done.
+// Alone, so that this thread is likely to be told before the file is done. Where the disk was quicker all of it is there.
 test.serial('an abort ends an export with the reason and leaves no half file', async (t) => {
   const { store } = await inFolder(t)
   async function* large() {
@@ -175,7 +175,8 @@ test.serial('an abort ends an export with the reason and leaves no half file', a
   const onProgress = () => abort.abort('enough')
   t.is(await store.export(it, join(root, 'file'), { signal: abort.signal, onProgress }).catch((reason) => reason), 'enough')
   await store.idle()
-  t.deepEqual(readdirSync(root), [])
+  const left = readdirSync(root).map((name) => [name, statSync(join(root, name)).size])
+  t.true(left.length === 0 || String(left) === 'file,200000000', String(left))
 })
 
 test('wrong arguments are TypeErrors that name the argument', async (t) => {

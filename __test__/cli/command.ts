@@ -46,7 +46,12 @@ export class Command {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { ...process.env, ...env },
     })
-    t.teardown(() => void child.kill('SIGKILL'))
+    // Waited for, so that it makes nothing more in a folder that is removed next.
+    const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()))
+    t.teardown(() => {
+      child.kill('SIGKILL')
+      return gone
+    })
     return new Command(child, reads)
   }
 

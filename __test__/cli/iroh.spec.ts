@@ -17,6 +17,8 @@ test('iroh connects to listen as dumbpipe does', async (t) => {
   await send.finish()
   listen.stdin.end('from gaiwan')
   t.is(await recv.readText(), 'from gaiwan')
+  // A close takes away what has not arrived.
+  t.is(await send.stopped(), null)
   await connection.close()
   const { status, stdout } = await listen.ended
   t.is(status, 0)
@@ -49,6 +51,8 @@ test('an iroh peer that vanishes without confirming does not hold up a finished 
   await send.write('last words')
   await send.finish()
   await listen.until(({ stdout }) => (stdout === 'last words' ? true : undefined))
+  // The end of them too.
+  t.is(await send.stopped(), null)
   await peer.kill()
   listen.stdin.end('too late')
   await listen.event('unconfirmed')

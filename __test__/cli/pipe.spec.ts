@@ -128,6 +128,7 @@ test('listen takes the handshake bytes off, also when they come in pieces', asyn
   await send.finish()
   there.stdin.end('seen')
   t.is(Buffer.from(await recv.readToEnd(100)).toString(), 'seen')
+  t.is(await send.stopped, null)
   connection.close()
   const { status, stdout } = await there.ended
   t.is(status, 0)
@@ -171,6 +172,7 @@ test('a custom ALPN goes without handshake bytes', async (t) => {
   await send.finish()
   there.stdin.end('so it is')
   t.is(Buffer.from(await recv.readToEnd(100)).toString(), 'so it is')
+  t.is(await send.stopped, null)
   connection.close()
   t.is((await there.ended).stdout.toString(), 'as it is')
 

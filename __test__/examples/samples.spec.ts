@@ -61,28 +61,29 @@ test('the samples compile under strict against the built types', (t) => {
   t.true(stdout.includes('/dist/index.d.ts'), 'the types are the built ones')
 })
 
-test('echo', async (t) => {
+// One after the other: the machine should have time for each, since some give their peers a second and no more.
+test.serial('echo', async (t) => {
   const { status, stdout, stderr } = await run(t, `${folder}/echo.ts`)
   t.is(stderr, '')
   t.is(stdout, 'hello, world\nhello again\n')
   t.is(status, 0)
 })
 
-test('versions', async (t) => {
+test.serial('versions', async (t) => {
   const { status, stdout, stderr } = await run(t, `${folder}/versions.ts`)
   t.is(stderr, '')
   t.is(stdout, 'example/greet/2 Hello, tea!\nexample/greet/1 Hello, tea.\nno version in common\n')
   t.is(status, 0)
 })
 
-test('zero-rtt', async (t) => {
+test.serial('zero-rtt', async (t) => {
   const { status, stdout, stderr } = await run(t, `${folder}/zero-rtt.ts`)
   t.is(stderr, '')
   t.is(stdout, '27 coins (early: false)\n27 coins (early: true)\n')
   t.is(status, 0)
 })
 
-test('typed-rpc', async (t) => {
+test.serial('typed-rpc', async (t) => {
   const { status, stdout, stderr } = await run(t, `${folder}/typed-rpc.ts`)
   t.is(stderr, '')
   const [buys, ...rest] = stdout.trimEnd().split('\n')
@@ -91,7 +92,7 @@ test('typed-rpc', async (t) => {
   t.is(status, 0)
 })
 
-test('accept-loop', async (t) => {
+test.serial('accept-loop', async (t) => {
   const program = Program.start(t, `${folder}/accept-loop.ts`)
   const ticket = await program.says(/^dial me at (endpoint\S+)$/m)
   const me = await Endpoint.bind({ bind: '127.0.0.1:0', closeTimeoutMs: 200 })
@@ -115,7 +116,7 @@ function place(t: ExecutionContext): string {
   return path
 }
 
-test('share-folder', async (t) => {
+test.serial('share-folder', async (t) => {
   const [here, there] = [place(t), place(t)]
   const photos = { 'a.jpg': new Uint8Array(300_000).map((_, n) => n % 251), 'b/c.txt': Buffer.from('tea') }
   mkdirSync(join(here, 'photos/b'), { recursive: true })
@@ -138,6 +139,9 @@ test('share-folder', async (t) => {
   t.deepEqual([status, signal, stderr], [0, null, ''])
 })
 
+/** A connection for each request: one that is kept may end just when it is needed. */
+const ONCE = { connection: 'close' }
+
 /** Asks until somebody listens: the sample does not say when. */
 async function first(url: string, program: Program): Promise<Response> {
   let isOver = false
@@ -146,7 +150,7 @@ async function first(url: string, program: Program): Promise<Response> {
   })
   for (;;) {
     try {
-      return await fetch(url)
+      return await fetch(url, { headers: ONCE })
     } catch (error) {
       if (isOver) throw new Error((await program.ended).stderr, { cause: error })
       await sleep(20)
@@ -154,7 +158,7 @@ async function first(url: string, program: Program): Promise<Response> {
   }
 }
 
-test('chat', async (t) => {
+test.serial('chat', async (t) => {
   const start = (...args: string[]) => Program.start(t, `${folder}/chat.ts`, args, top, 'pipe')
   const first = start('a room of its own')
   const ticket = await first.says(/^others join with: chat\.ts 'a room of its own' (endpoint\S+)$/m)
@@ -177,7 +181,7 @@ test('chat', async (t) => {
   t.deepEqual([status, signal, stderr], [0, null, ''])
 })
 
-test('automerge-repo', async (t) => {
+test.serial('automerge-repo', async (t) => {
   const start = (...args: string[]) => Program.start(t, `${folder}/automerge-repo.ts`, args)
   const first = start()
   const [ticket, url] = (await first.says(/^automerge-repo\.ts (endpoint\S+ automerge:\S+)$/m)).split(' ') as [string, string]
@@ -196,7 +200,7 @@ test('automerge-repo', async (t) => {
   }
 })
 
-test('gateway', async (t) => {
+test.serial('gateway', async (t) => {
   const here = place(t)
   const store = await BlobStore.open(join(here, 'blobs'))
   const data = new Uint8Array(100_000).map((_, n) => n % 251)
@@ -213,14 +217,14 @@ test('gateway', async (t) => {
     ['bytes=99990-', 99_990, 100_000],
     ['bytes=-5', 99_995, 100_000],
   ] as const) {
-    const part = await fetch(url, { headers: { range } })
+    const part = await fetch(url, { headers: { ...ONCE, range } })
     t.is(part.status, 206)
     t.is(part.headers.get('content-range'), `bytes ${start}-${end - 1}/100000`)
     t.deepEqual(new Uint8Array(await part.arrayBuffer()), data.slice(start, end))
   }
-  t.is((await fetch(url, { headers: { range: 'bytes=100000-' } })).status, 416)
-  t.is((await fetch(url, { headers: { 'if-none-match': `"${hash}"` } })).status, 304)
-  t.is((await fetch(`http://127.0.0.1:8080/${'ab'.repeat(32)}`)).status, 404)
+  t.is((await fetch(url, { headers: { ...ONCE, range: 'bytes=100000-' } })).status, 416)
+  t.is((await fetch(url, { headers: { ...ONCE, 'if-none-match': `"${hash}"` } })).status, 304)
+  t.is((await fetch(`http://127.0.0.1:8080/${'ab'.repeat(32)}`, { headers: ONCE })).status, 404)
   gateway.kill('SIGTERM')
   const { signal, stderr } = await gateway.ended
   t.deepEqual([signal, stderr], ['SIGTERM', ''])

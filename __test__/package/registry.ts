@@ -50,6 +50,8 @@ export async function serveRegistry(t: ExecutionContext, tarballs: string[]): Pr
     response.setHeader('content-type', 'application/json')
     response.end(JSON.stringify(found.packument(url)))
   })
+  // npm asks once and over connections that it keeps: none may end while it thinks.
+  server.keepAliveTimeout = 0
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`

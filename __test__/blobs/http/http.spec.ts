@@ -451,10 +451,11 @@ test('serve listens on loopback, says where, and closes with answers under way',
 
 test('serve drops a client that is silent, also one that does not read', async (t) => {
   const store = new MemoryStore()
-  await using gateway = await serve(store, { idleTimeoutMs: 100 })
+  // Longer than this process may stand still between its connection and its request.
+  await using gateway = await serve(store, { idleTimeoutMs: 2_000 })
   const { response } = await unread(gateway.port, `/${store.addVirtual(2 ** 30)}`)
-  await until(() => store.reads[0]?.over === true)
   const ended = closed(response)
+  await until(() => store.reads[0]?.over === true)
   response.resume()
   await ended
   t.false(response.complete)

@@ -1,14 +1,18 @@
 import { randomBytes } from 'node:crypto'
-import { existsSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { BlobStore, BlobTicket } from '../../../ts/blobs/index.js'
 import { SecretKey } from '../../../ts/index.js'
+import { until } from '../../helpers/store.js'
 import { Command, jsonLines, LOOPBACK } from '../command.js'
 import { filesBelow } from './files.js'
 import { User } from './start.js'
 
 const MEBI = 1 << 20
+/** Sixteen seconds of sending: whatever cuts a run short does so long before its end, on a busy machine too. */
+const LONG = 16 * MEBI
+const SLOW = ['--max-rate', '1M'] as const
 
 /** A folder with some files, and what they hold. */
 function folderOf(user: User, name: string, bytes = 300_000): Record<string, Buffer> {
@@ -22,6 +26,18 @@ function sameFiles(t: ExecutionContext, directory: string, files: Readonly<Recor
   for (const [name, data] of Object.entries(files)) t.true(readFileSync(join(directory, name)).equals(data), name)
 }
 
+/** The first progress of the files themselves: before it there may be one of their list and names alone. */
+function arrived(receive: Command) {
+  return receive.until(({ stdout }) => jsonLines(stdout).find(({ event, bytes }) => event === 'progress' && Number(bytes) >= MEBI))
+}
+
+/** How many blobs of so many bytes are whole for good: what proves them is in the database then, and in no file of its own any more. */
+function settled(data: string, bytes: number): number {
+  const whole = readdirSync(data).filter((name) => name.endsWith('.data') && statSync(join(data, name)).size === bytes)
+  // Looked for last: while the database has not answered it is there.
+  return whole.filter((name) => !existsSync(join(data, name.replace('.data', '.outboard')))).length
+}
+
 test('a folder goes from send to receive, and neither leaves anything behind', async (t) => {
   const user = new User(t)
   const files = folderOf(user, 'photos')
@@ -31,7 +47,8 @@ test('a folder goes from send to receive, and neither leaves anything behind', a
   const { status, stdout, stderr } = await user.run('receive', String(listening.ticket), user.path('out'))
   t.is(status, 0)
   t.is(stdout.toString(), `Received 3 files in ${user.path('out')}.\n`)
-  t.regex(stderr, /^Fetching 3 files\.\n[\d.]+ k?B in [\d.]+ s, [\d.]+ [kMG]?B\/s\.\n$/)
+  // A run that takes long tells every ten seconds how far it is.
+  t.regex(stderr, /^Fetching 3 files\.\n(?:fetching, [^\n]+\n)*[\d.]+ k?B in [\d.]+ s, [\d.]+ [kMG]?B\/s\.\n$/)
   sameFiles(t, user.path('out/photos'), files)
   t.deepEqual(user.left('receive'), [])
   t.is(user.left('send').length, 1)
@@ -100,12 +117,11 @@ for (const [signal, status] of [
 ] as const) {
   test(`${signal} keeps what arrived, says how to go on, and a second run does`, async (t) => {
     const user = new User(t)
-    const files = folderOf(user, 'big', 4 * MEBI)
-    const send = user.start('send', user.path('big'), '--max-rate', '2M')
+    const files = folderOf(user, 'big', LONG)
+    const send = user.start('send', user.path('big'), ...SLOW)
     const ticket = await send.ticket()
     const receive = user.start('receive', ticket, user.path('out'))
-    const { bytes } = await receive.event('progress')
-    t.true(Number(bytes) > 0)
+    const { bytes } = await arrived(receive)
     receive.kill(signal)
     const ended = await receive.ended
     t.deepEqual([ended.status, ended.signal], [status, null])
@@ -126,11 +142,9 @@ for (const [signal, status] of [
 
 test('the whole is known long before it is here, of a folder and of a file, also when resumed', async (t) => {
   const user = new User(t)
-  // Eight seconds of sending: also on a busy machine each run is cut short long before its end.
-  const whole = 16 * MEBI
-  folderOf(user, 'big', whole)
-  writeFileSync(user.path('one.bin'), randomBytes(whole))
-  const sends = [user.start('send', user.path('big'), '--max-rate', '2M'), user.start('send', user.path('one.bin'), '--max-rate', '2M')]
+  folderOf(user, 'big', LONG)
+  writeFileSync(user.path('one.bin'), randomBytes(LONG))
+  const sends = [user.start('send', user.path('big'), ...SLOW), user.start('send', user.path('one.bin'), ...SLOW)]
   for (const send of sends) {
     const ticket = await send.ticket()
     const totals: number[] = []
@@ -139,24 +153,24 @@ test('the whole is known long before it is here, of a folder and of a file, also
       const { bytes, totalBytes } = await receive.until(({ stdout }) =>
         jsonLines(stdout).find(({ event, totalBytes }) => event === 'progress' && totalBytes !== null),
       )
-      t.true(Number(bytes) < whole, `${bytes}`)
+      t.true(Number(bytes) < LONG, `${bytes}`)
       totals.push(Number(totalBytes))
       receive.kill('SIGINT')
       await receive.ended
     }
     // The list of hashes and the names come on top.
-    t.true(totals[0]! >= whole && totals[0]! < whole + 300, String(totals[0]))
+    t.true(totals[0]! >= LONG && totals[0]! < LONG + 300, String(totals[0]))
     t.is(totals[1], totals[0])
   }
 })
 
 test('people are told how to go on by the very command', async (t) => {
   const user = new User(t)
-  folderOf(user, 'big', 4 * MEBI)
-  const send = user.start('send', user.path('big'), '--max-rate', '2M')
+  folderOf(user, 'big', LONG)
+  const send = user.start('send', user.path('big'), ...SLOW)
   const ticket = await send.ticket()
   const receive = user.start('receive', ticket, user.path("it's here"), '--overwrite')
-  await receive.event('progress')
+  await arrived(receive)
   receive.kill('SIGINT')
   await receive.ended
   // The second run, without --json, is cut short too.
@@ -172,36 +186,40 @@ test('people are told how to go on by the very command', async (t) => {
 
 test('a receive that is killed is resumed too', async (t) => {
   const user = new User(t)
-  const files = Object.fromEntries(Array.from({ length: 8 }, (_, n) => [`${n}`, randomBytes(MEBI / 2)]))
+  const files = Object.fromEntries(Array.from({ length: 32 }, (_, n) => [`${n}`, randomBytes(LONG / 32)]))
   for (const [name, data] of Object.entries(files)) writeFileSync(user.path('big', name), data)
-  const send = user.start('send', user.path('big'), '--max-rate', '2M')
+  const send = user.start('send', user.path('big'), ...SLOW)
   const ticket = await send.ticket()
   const receive = user.start('receive', ticket, user.path('out'))
-  const done = await receive.until(
-    ({ stdout }) => jsonLines(stdout).find(({ event, files }) => event === 'progress' && Number(files) >= 2)?.files,
+  await receive.until(({ stdout }) =>
+    jsonLines(stdout).some(({ event, files }) => event === 'progress' && Number(files) >= 2) ? true : undefined,
   )
+  const data = user.path('cache/gaiwan/receive', user.left('receive')[0]!, 'data')
+  await until(() => settled(data, LONG / 32) >= 2)
+  const done = settled(data, LONG / 32)
   receive.kill('SIGKILL')
   t.is((await receive.ended).signal, 'SIGKILL')
   const again = user.start('receive', ticket, user.path('out'))
   // What is whole is on the disk; of a file under way only what the last checkpoint brought there.
-  t.true(Number((await again.event('fetching')).localBytes) >= (Number(done) * MEBI) / 2)
+  t.true(Number((await again.event('fetching')).localBytes) >= (done * LONG) / 32)
   t.is((await again.ended).status, 0)
   sameFiles(t, user.path('out/big'), files)
 })
 
 test('a sender that goes away and comes back is found again: the transfer goes on by itself', async (t) => {
   const user = new User(t)
-  const files = folderOf(user, 'big', 4 * MEBI)
-  const secret = user.path('key')
-  const args = [user.path('big'), '--max-rate', '2M', '--secret', secret]
-  const send = user.start('send', ...args)
+  const files = folderOf(user, 'big', LONG)
+  // An address that no other test binds: the port stays free until the sender is back.
+  const start = (bind: string, ...more: readonly string[]) =>
+    Command.start(t, ['send', '--json', '--bind', bind, user.path('big'), '--secret', user.path('key'), ...more], { env: user.env })
+  const send = start('127.0.0.2:0', ...SLOW)
   const listening = await send.event('listening')
   const port = String((listening.addresses as string[])[0])
   const receive = user.start('receive', String(listening.ticket), user.path('out'))
-  await receive.event('progress')
+  await arrived(receive)
   send.kill('SIGINT')
   t.is((await send.ended).status, 0)
-  const back = Command.start(t, ['send', '--json', '--bind', port, ...args], { env: user.env })
+  const back = start(port)
   await back.event('listening')
   t.is((await receive.ended).status, 0)
   sameFiles(t, user.path('out/big'), files)
@@ -305,11 +323,11 @@ test('--store keeps it all in a store of the user’s, from where it can be serv
 
 test('one receive at a time: the second says so and leaves the first one’s store alone', async (t) => {
   const user = new User(t)
-  const files = folderOf(user, 'big', 4 * MEBI)
-  const send = user.start('send', user.path('big'), '--max-rate', '100k')
+  const files = folderOf(user, 'big', LONG)
+  const send = user.start('send', user.path('big'), '--max-rate', '200k')
   const ticket = await send.ticket()
   const first = user.start('receive', ticket, user.path('out'))
-  await first.event('progress')
+  await arrived(first)
   const second = await user.run('receive', ticket, user.path('out2'))
   t.is(second.status, 1)
   t.regex(second.stderr, /^gaiwan: [^\n]+ \[STORE_LOCKED\]\n$/)
@@ -382,11 +400,11 @@ test('a path that is not there is one line and status 1', async (t) => {
 
 test('a peer that is not there is one line and status 1, and an earlier part is kept', async (t) => {
   const user = new User(t)
-  folderOf(user, 'big', 4 * MEBI)
-  const send = user.start('send', user.path('big'), '--max-rate', '2M')
+  folderOf(user, 'big', LONG)
+  const send = user.start('send', user.path('big'), ...SLOW)
   const ticket = await send.ticket()
   const receive = user.start('receive', ticket, user.path('out'), '--retries', '0')
-  await receive.event('progress')
+  await arrived(receive)
   send.kill('SIGKILL')
   receive.kill('SIGINT')
   await receive.ended
