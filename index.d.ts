@@ -125,7 +125,7 @@ export declare class NativeBridge {
   drain(slab: Uint8Array, offset: number): number
   /** Copies the body that did not fit the slab. */
   takeLarge(target: Uint8Array): void
-  /** Ends a call or a subscription; nothing more is heard of it. */
+  /** Ends a call or a subscription; nothing more is heard of it, but of an OPEN that waits its END. */
   cancel(id: number): void
   /** Gives a handle up. Unknown handles are ignored: a finalizer may come late. */
   release(handle: number): void

@@ -64,7 +64,9 @@ test('accepting gives null and loops end once either application closed, whateve
 })
 
 test('when the connection is lost they reject with CONNECTION_LOST, and closed says timeout', async (t) => {
-  const short = { transport: { idleTimeoutMs: 300, keepAliveMs: null } }
+  // While no round trip was measured the limit is thrice a probe of the first guess, so that the handshake has time. It is
+  // no shorter than a stall of the machine: one end alone that gave up would answer late packets with a reset.
+  const short = { transport: { idleTimeoutMs: 3_000, keepAliveMs: null, initialRttMs: 2_000 } }
   const { client, server } = await connectionPair(t, short, short)
   const lost = await Promise.all([
     t.throwsAsync(server.acceptBi(), code('CONNECTION_LOST')),
@@ -281,10 +283,9 @@ test('serve runs as many handlers at once as it is told', async (t) => {
     { concurrency: 2 },
   )
   const requests = Array.from({ length: 5 }, () => client.request('x'))
-  let answered = 0
-  for (const request of requests) void request.then(() => answered++)
-  while (answered < 5) {
-    await until(() => release.length > 0 || answered === 5)
+  for (let left = 5; left > 0; left--) {
+    // As many as may run do so before one of them ends.
+    await until(() => release.length >= Math.min(2, left))
     release.shift()?.()
   }
   await Promise.all(requests)

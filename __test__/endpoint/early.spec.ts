@@ -75,17 +75,18 @@ test('rejected early data kills its streams, and asking again on new ones works'
   const { dialer } = await endpointPair(t)
   void echo(first)
   await ticket({ dialer, acceptor: first })
-  const address = first.boundAddresses[0]!
   await first.close()
-  const restarted = await Endpoint.bind({ ...options, bind: address })
+  // The ticket belongs to the id, so any free port will do.
+  const restarted = await Endpoint.bind({ ...options, bind: LOOPBACK })
   t.teardown(() => restarted.close())
-  void echo(restarted)
   const early = await dialer.connectEarly(restarted.addr, ALPN)
   t.true(early.attempted)
   const lost = await early.openBi()
   await lost.send.write('lost')
   await lost.send.finish()
   const failed = t.throwsAsync(lost.recv.readToEnd(100), code('EARLY_DATA_REJECTED'))
+  // Not before, or the handshake could be done and the stream a new one.
+  void echo(restarted)
   t.false(await early.accepted)
   await failed
   t.is(await ask(early, 'again'), 'again')

@@ -1,6 +1,18 @@
-import test from 'ava'
+import test, { type ExecutionContext } from 'ava'
 import { Endpoint, EndpointTicket, GaiwanError, SecretKey } from '../../ts/index.js'
 import { ALPN, acceptOne, bind, connectionPair, endpointPair, join, LOOPBACK, until } from '../helpers/pair.js'
+
+/** An acceptor on a port that the system gives to nobody who asks for any, so that it is still free after a close. */
+async function onQuietPort(t: ExecutionContext<unknown>): Promise<Endpoint> {
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 10_000)
+    try {
+      return await bind(t, { bind: `127.0.0.1:${port}`, alpns: [ALPN] })
+    } catch (error) {
+      if (!GaiwanError.is(error, 'BIND_FAILED')) throw error
+    }
+  }
+}
 
 test('an endpoint has the id of its key and the addresses that it is bound to', async (t) => {
   const secretKey = SecretKey.generate()
@@ -35,7 +47,7 @@ test('an address in use is BIND_FAILED, unless it is not required', async (t) =>
 })
 
 test('the port is free again when close has resolved, even with connections held', async (t) => {
-  const { acceptor, client, server } = await connectionPair(t)
+  const { acceptor, client, server } = await join({ dialer: await bind(t), acceptor: await onQuietPort(t) })
   const address = acceptor.boundAddresses[0]!
   await acceptor.close()
   const again = await bind(t, { bind: address })

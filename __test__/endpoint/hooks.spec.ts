@@ -37,11 +37,17 @@ test('beforeConnect sees address and ALPN, in order, and the first no wins', asy
 })
 
 test('a dial that waits for a hook ends by its signal', async (t) => {
-  const { dialer, acceptor } = await endpointPair(t, { hooks: [{ beforeConnect: () => new Promise(() => {}) }] })
   const abort = new AbortController()
-  const dial = dialer.connect(acceptor.addr, ALPN, { signal: abort.signal })
   const reason = new Error('enough')
-  setImmediate(() => abort.abort(reason))
+  // Aborted by the hook itself: it has 5 s, and then its silence is a no.
+  const hook: EndpointHook = {
+    beforeConnect: () => {
+      queueMicrotask(() => abort.abort(reason))
+      return new Promise(() => {})
+    },
+  }
+  const { dialer, acceptor } = await endpointPair(t, { hooks: [hook] })
+  const dial = dialer.connect(acceptor.addr, ALPN, { signal: abort.signal })
   t.is(await t.throwsAsync(dial), reason)
   const pending = t.throwsAsync(dialer.connect(acceptor.addr, ALPN), code('ENDPOINT_CLOSED'))
   await dialer.close()

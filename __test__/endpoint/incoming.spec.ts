@@ -26,7 +26,8 @@ test('refused, the dialer fails at once', async (t) => {
 
 test('told to retry, the dialer comes again with a proven address, and only once', async (t) => {
   const { dialer, acceptor } = await endpointPair(t)
-  const dial = dialer.connect(acceptor.addr, ALPN)
+  // Patient: a first packet sent again would be another attempt.
+  const dial = dialer.connect(acceptor.addr, ALPN, { timeoutMs: 60_000, transport: { initialRttMs: 3_000 } })
   ;(await acceptor.accept())!.retry()
   const again = (await acceptor.accept())!
   t.true(again.addressValidated)

@@ -92,7 +92,7 @@ test('an address that leads nowhere is followed by the next that a lookup finds'
       yield { addr: { id, addresses: acceptor.addr.addresses! }, source: 'new' }
     },
   })
-  const dial = dialer.connect(acceptor.id, ALPN, { timeoutMs: 5_000 })
+  const dial = dialer.connect(acceptor.id, ALPN, { timeoutMs: 60_000 })
   setImmediate(go)
   await acceptOne(acceptor)
   t.is((await dial).remoteId, acceptor.id)

@@ -84,7 +84,7 @@ export const said = (bytes: Uint8Array): string => new TextDecoder().decode(byte
 /** Two that are neighbors in a topic. */
 export async function neighbors(t: Test, a: Room, b: Room, name = t.title): Promise<readonly [Topic, Topic]> {
   const there = await b.gossip.subscribe(name)
-  const here = await a.gossip.subscribeAndJoin(name, [b.endpoint.addr], { timeoutMs: 20_000 })
-  await there.joined({ timeoutMs: 20_000 })
+  const here = await a.gossip.subscribeAndJoin(name, [b.endpoint.addr], { timeoutMs: 60_000 })
+  await there.joined({ timeoutMs: 60_000 })
   return [here, there]
 }

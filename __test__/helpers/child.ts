@@ -16,7 +16,7 @@ export interface ChildOptions {
   /** Flags of node. */
   readonly flags?: readonly string[]
   readonly env?: Record<string, string>
-  /** The process is killed after this, and the test fails [60,000]. */
+  /** The process is killed after this, and the test fails [120,000]. */
   readonly timeoutMs?: number
 }
 export interface ChildResult {
@@ -37,7 +37,7 @@ export async function runChild(t: ExecutionContext<unknown>, program: string, op
 }
 
 /** Runs a file with the TypeScript loader. */
-export async function runFile(file: string, { flags = [], env = {}, timeoutMs = 60_000 }: ChildOptions = {}): Promise<ChildResult> {
+export async function runFile(file: string, { flags = [], env = {}, timeoutMs = 120_000 }: ChildOptions = {}): Promise<ChildResult> {
   const started = Date.now()
   const { NODE_OPTIONS: _, ...rest } = process.env
   const child = spawn(process.execPath, ['--import', tsx, ...flags, file], { cwd: top, env: { ...rest, ...env } })

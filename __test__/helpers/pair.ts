@@ -79,7 +79,7 @@ export function pattern(length: number): Uint8Array {
 }
 
 /** Waits until `condition` holds, looking once a turn of the event loop; fails after `ms`. */
-export async function until(condition: () => boolean, ms = 10_000): Promise<void> {
+export async function until(condition: () => boolean, ms = 60_000): Promise<void> {
   const end = Date.now() + ms
   while (!condition()) {
     if (Date.now() > end) throw new Error(`not so within ${ms} ms: ${condition}`)

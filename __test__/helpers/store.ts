@@ -61,7 +61,7 @@ export async function* pieces(...parts: Array<Uint8Array | string>): AsyncGenera
 }
 
 /** Waits until `condition` holds, looking once a turn of the event loop; fails after `ms`. */
-export async function until(condition: () => boolean | Promise<boolean>, ms = 20_000): Promise<void> {
+export async function until(condition: () => boolean | Promise<boolean>, ms = 60_000): Promise<void> {
   const end = Date.now() + ms
   while (!(await condition())) {
     if (Date.now() > end) throw new Error(`not so within ${ms} ms: ${condition}`)

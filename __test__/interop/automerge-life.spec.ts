@@ -1,13 +1,16 @@
 // Sessions with samod repos: crossed dials, what repos say of themselves and of others, limits, names.
 import type { PeerCandidatePayload, PeerId, StorageId } from '@automerge/automerge-repo'
 import { MemoryStorage } from '../automerge/storage.js'
-import test from 'ava'
+import ava from 'ava'
 import { SecretKey } from '../../ts/index.js'
 import { desk, find, moves, until } from '../automerge/network.js'
 import { candidate, hex, lost, meetRepos, type Notes, put, QUICK, url } from './automerge-meeting.js'
 import { PeerRepo, SAMODS } from './automerge-peer.js'
 import { DIALERS, present, says } from './meeting.js'
 import { Peer } from './peer.js'
+
+/** One after the other: Automerge keeps this thread busy, and all at once would wait for each other longer than sessions do. */
+const test = ava.serial
 
 for (const samod of SAMODS) {
   for (const smaller of ['ours', 'theirs'] as const) {

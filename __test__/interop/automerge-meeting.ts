@@ -59,8 +59,8 @@ export function hex(key: SecretKey): string {
   return Buffer.from(key.toBytes()).toString('hex')
 }
 
-/** Options of a desk that dials again soon, and notes a dead peer within seconds. */
+/** Options of a desk that dials again soon, and notes a dead peer within seconds, but not one that falters. */
 export const QUICK = {
   adapter: { retry: { initialMs: 100, maxMs: 1_000 } },
-  endpoint: { transport: { idleTimeoutMs: 3_000, keepAliveMs: 500 } },
+  endpoint: { transport: { idleTimeoutMs: 10_000, keepAliveMs: 1_000 } },
 }

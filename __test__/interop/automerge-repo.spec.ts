@@ -1,13 +1,16 @@
 // automerge-repo over gaiwan with samod repos, as iroh-examples' iroh-automerge-repo has them: what goes over one session.
 import { splice } from '@automerge/automerge'
 import { cbor } from '@automerge/automerge-repo'
-import test from 'ava'
+import ava from 'ava'
 import { createHash, randomBytes } from 'node:crypto'
 import { desk, find, moves, until } from '../automerge/network.js'
 import { candidate, meetRepos, type Notes, put, url } from './automerge-meeting.js'
 import { PeerRepo, SAMODS } from './automerge-peer.js'
 import { DIALERS, present, says } from './meeting.js'
 import { Peer } from './peer.js'
+
+/** One after the other: Automerge keeps this thread busy, and all at once would wait for each other longer than sessions do. */
+const test = ava.serial
 
 function tally(bytes: Uint8Array): { bytes: number; sha256: string } {
   return { bytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') }

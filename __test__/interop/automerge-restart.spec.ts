@@ -10,7 +10,7 @@ import { gaiwan } from '../helpers/child.js'
 import { candidate, hex, lost, type Notes, put, QUICK, url } from './automerge-meeting.js'
 import { PeerRepo, SAMODS } from './automerge-peer.js'
 import { DIALERS, present, says } from './meeting.js'
-import { Peer } from './peer.js'
+import { ownPort, Peer } from './peer.js'
 
 type Test = ExecutionContext<unknown>
 
@@ -24,7 +24,7 @@ for (const samod of SAMODS) {
   test(`samod ${samod}: one that was stopped comes again with its key and folder, and both bring what changed meanwhile`, async (t) => {
     const [directory, secretKey] = [folder(t), hex(SecretKey.generate())]
     const before = await Peer.spawn()
-    const first = await PeerRepo.start(before, { samod, directory, secretKey })
+    const first = await PeerRepo.start(before, { samod, directory, secretKey, port: await ownPort() })
     const ours = await desk(t, { ...QUICK, peers: [first.addr] })
     await candidate(ours, first.id)
     const there = await first.create({ tea: { text: 'sencha' } })
@@ -47,7 +47,7 @@ for (const samod of SAMODS) {
   test(`samod ${samod}: one that was killed and has forgotten all is found again and gets everything from us`, async (t) => {
     const secretKey = hex(SecretKey.generate())
     const before = await Peer.spawn()
-    const first = await PeerRepo.start(before, { samod, secretKey })
+    const first = await PeerRepo.start(before, { samod, secretKey, port: await ownPort() })
     const ours = await desk(t, { ...QUICK, peers: [first.addr] })
     await candidate(ours, first.id)
     const there = await first.create({ tea: { text: 'oolong' } })
@@ -75,7 +75,7 @@ for (const samod of SAMODS) {
       import { Endpoint, Router } from '${gaiwan}'
       import { GaiwanNetworkAdapter, REPO_ALPN } from '${new URL('../../ts/automerge/index.ts', import.meta.url)}'
       const endpoint = await Endpoint.bind({ bind: '127.0.0.1:0', secretKey: '${hex(key)}' })
-      const adapter = new GaiwanNetworkAdapter({ endpoint, peers: [${JSON.stringify(theirs.addr)}] })
+      const adapter = new GaiwanNetworkAdapter({ endpoint, peers: [${JSON.stringify(theirs.addr)}], readyTimeoutMs: 60_000 })
       Router.builder(endpoint).accept(REPO_ALPN, adapter).spawn()
       const handle = await new Repo({ peerId: endpoint.id, network: [adapter] }).find('${url(there)}')
       handle.change((doc) => { doc[process.argv[2]] = Object.keys(doc).length })`,
@@ -128,8 +128,8 @@ test('samod 0.16 that redials on its own comes again after ours was gone', async
   const peer = await Peer.start(t)
   const theirs = await PeerRepo.start(peer, { samod: '0.16' })
   const secretKey = SecretKey.generate()
-  const first = await desk(t, { endpoint: { secretKey } })
-  const port = Number(present(first.endpoint.addr.addresses?.[0]).split(':')[1])
+  const where = `127.0.0.1:${await ownPort()}`
+  const first = await desk(t, { endpoint: { secretKey, bind: where } })
   await theirs.dial(first.endpoint.addr, true)
   await candidate(first, theirs.id)
   const here = first.repo.create<Notes>({ tea: 'sencha' })
@@ -137,7 +137,7 @@ test('samod 0.16 that redials on its own comes again after ours was gone', async
   await first.repo.shutdown()
   await first.router.shutdown()
   await there.put({ water: 80 })
-  const again = await desk(t, { endpoint: { secretKey, bind: `127.0.0.1:${port}` } })
+  const again = await desk(t, { endpoint: { secretKey, bind: where } })
   await candidate(again, theirs.id)
   const copy = await find<Notes>(again, here.url, ({ water }) => water === 80)
   t.is(copy.doc().tea, 'sencha')

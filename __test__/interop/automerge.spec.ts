@@ -1,6 +1,6 @@
 // One-shot sync of a document with the loop of iroh-examples' iroh-automerge on automerge 0.7, both roles.
 import { change, type Doc, from, getHeads, init } from '@automerge/automerge'
-import test, { type ExecutionContext } from 'ava'
+import ava, { type ExecutionContext } from 'ava'
 import { createHash, randomBytes } from 'node:crypto'
 import { AutomergeSync, DOCUMENT_ALPN, type DocumentSyncOptions, syncDocument, type SyncReport } from '../../ts/automerge/index.js'
 import { type Endpoint, type EndpointId, GaiwanError, Router } from '../../ts/index.js'
@@ -11,6 +11,9 @@ import { Peer, PeerError } from './peer.js'
 
 type Test = ExecutionContext<unknown>
 type Notes = Record<string, unknown>
+
+/** One after the other: Automerge keeps this thread busy, and all at once would wait for each other longer than sessions do. */
+const test = ava.serial
 
 /** A document of ours that others may sync with. */
 interface Shelf {
@@ -30,7 +33,7 @@ async function shelf(t: Test, doc: Doc<Notes>, options?: DocumentSyncOptions): P
       it.sets++
     },
   }
-  const it: Shelf = { endpoint, sync: new AutomergeSync<Notes>(handle, options), doc, sets: 0 }
+  const it: Shelf = { endpoint, sync: new AutomergeSync<Notes>(handle, { timeoutMs: 240_000, ...options }), doc, sets: 0 }
   const router = Router.builder(endpoint).accept(DOCUMENT_ALPN, it.sync).spawn()
   t.teardown(() => router.shutdown())
   return it

@@ -50,7 +50,7 @@ class Iroh {
 
   async connect(to: Side): Promise<number> {
     const { id, addresses = [] } = to.endpoint.addr
-    const dial = { endpoint: this.endpoint, remoteId: id, addresses, alpns: [ALPN], timeoutMs: 20_000, early: false }
+    const dial = { endpoint: this.endpoint, remoteId: id, addresses, alpns: [ALPN], timeoutMs: 60_000, early: false }
     return (await this.peer.call<{ connection: number }>('connect', dial)).connection
   }
 
@@ -188,8 +188,11 @@ test('a partial blob serves what it has, and ends cleanly where it has no more',
   const connection = await asking.connect(from)
   const failed = await t.throwsAsync(asking.fetch(connection, hash))
   t.regex(String(failed?.message), /not-found/)
-  const kept = await asking.call<{ boundaries: string[] }>('blobsBitfield', { hash })
-  t.deepEqual(kept.boundaries, ['0', '64'], 'what arrived before the end stays')
+  const kept = async () => (await asking.call<{ boundaries: string[] }>('blobsBitfield', { hash })).boundaries
+  // The reference writes the last of it behind the failure.
+  let boundaries = await kept()
+  while (Number(boundaries[1] ?? 0) < 4 * GROUP) boundaries = await kept()
+  t.deepEqual(boundaries, ['0', '64'], 'what arrived before the end stays')
 })
 
 test('a push is refused by default on both sides and stored where it is allowed', async (t) => {
@@ -229,11 +232,11 @@ test('each sees what the other has, and how it grows', async (t) => {
   const from = await provider(t)
   const asking = await Iroh.start(t)
   const connection = await asking.connect(from)
-  const frames = asking.peer.call<{ complete: boolean }[]>('blobsObserve', { connection, hash, frames: 2 })
-  const absent = await asking.peer.call<{ boundaries: string[] }[]>('blobsObserve', { connection, hash, frames: 1 })
-  t.deepEqual(absent[0]?.boundaries, [])
+  const { observation } = await asking.peer.call<{ observation: number }>('blobsObserve', { connection, hash })
+  const frame = () => asking.peer.call<{ boundaries: string[]; complete: boolean }>('blobsObserved', { observation })
+  t.deepEqual((await frame()).boundaries, [])
   await from.store.add(bytes)
-  t.true((await frames)[1]?.complete)
+  t.true((await frame()).complete)
 })
 
 test('a transfer that is cut at any point goes on where it was', async (t) => {

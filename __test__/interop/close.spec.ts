@@ -9,6 +9,9 @@ const ENDINGS = [
   { code: 2n ** 62n - 1n, reason: 'grüße, 茶' },
 ]
 
+/** Longer than a handshake may falter, and less than the five seconds after which iroh pings each path. */
+const SILENCE_MS = 4_000
+
 for (const dialer of DIALERS) {
   test(`${says(dialer)}: gaiwan's close reaches iroh with code and reason`, async (t) => {
     for (const { code, reason } of ENDINGS) {
@@ -83,7 +86,7 @@ for (const dialer of DIALERS) {
   test(`${says(dialer)}: silence ends it after iroh's idle timeout, at both ends`, async (t) => {
     const { gaiwan, iroh } = await meet(t, dialer, {
       gaiwan: { transport: { keepAliveMs: null } },
-      iroh: { idleTimeoutMs: 700, keepAliveMs: 60_000 },
+      iroh: { idleTimeoutMs: SILENCE_MS, keepAliveMs: 60_000 },
     })
     const [ours, theirs] = await Promise.all([gaiwan.closed, iroh.closed()])
     t.deepEqual([ours.by, ours.code], ['timeout', null])
@@ -92,7 +95,7 @@ for (const dialer of DIALERS) {
 
   test(`${says(dialer)}: silence ends it after gaiwan's idle timeout, at both ends`, async (t) => {
     const { gaiwan, iroh } = await meet(t, dialer, {
-      gaiwan: { transport: { idleTimeoutMs: 700, keepAliveMs: null } },
+      gaiwan: { transport: { idleTimeoutMs: SILENCE_MS, keepAliveMs: null } },
       iroh: { keepAliveMs: 60_000 },
     })
     const [ours, theirs] = await Promise.all([gaiwan.closed, iroh.closed()])
@@ -101,7 +104,7 @@ for (const dialer of DIALERS) {
   })
 
   test(`${says(dialer)}: a killed iroh is a timeout, and what waits rejects with CONNECTION_LOST`, async (t) => {
-    const { peer, gaiwan } = await meet(t, dialer, { gaiwan: { transport: { idleTimeoutMs: 700 } } })
+    const { peer, gaiwan } = await meet(t, dialer, { gaiwan: { transport: { idleTimeoutMs: 10_000 } } })
     const { send, recv } = await gaiwan.openBi()
     await send.write('anyone there?')
     const failures = Promise.all([

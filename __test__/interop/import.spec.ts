@@ -254,13 +254,23 @@ test('a name that keeps something else stays, and is told', async (t) => {
 })
 
 test('what ends it leaves no tags, and it can be run again', async (t) => {
-  // So much that it can't be over before the abort arrives.
+  // So much that it is hardly ever over before the abort arrives; if it is, another store takes all of it once more.
   const from = await made(t, new Uint8Array(100_000_000).fill(5))
-  const { store } = await inFolder(t)
-  const controller = new AbortController()
   const reason = new Error('enough')
-  const ended = store.importStore(from.directory, { signal: controller.signal, onProgress: () => controller.abort(reason) })
-  t.is(await t.throwsAsync(ended), reason)
+  const cut = async () => {
+    const { store } = await inFolder(t)
+    const controller = new AbortController()
+    const ended = store.importStore(from.directory, { signal: controller.signal, onProgress: () => controller.abort(reason) })
+    const error = await ended.then(
+      () => null,
+      (thrown: unknown) => thrown,
+    )
+    return { store, error }
+  }
+  let last = await cut()
+  while (last.error === null) last = await cut()
+  const { store, error } = last
+  t.is(error, reason)
   await store.idle()
   t.deepEqual(await all(store.tags.list()), [])
   const { failed, tags } = await store.importStore(from.directory)

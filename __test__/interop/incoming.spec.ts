@@ -30,10 +30,13 @@ test('iroh asks gaiwan to retry: the dial comes again validated and succeeds', a
   await there.accept({ verdict: 'retry' })
   const connection = await endpoint.connect(there.addr, ALPN)
   t.is(connection.remoteId, there.id)
-  const [first, second] = [await there.attempt(), await there.attempt()]
+  const first = await there.attempt()
   t.deepEqual([first.verdict, first.validated], ['retry', false])
-  t.deepEqual([second.verdict, second.validated], ['accept', true])
-  t.is(second.connection?.remoteId, endpoint.id)
+  let last = await there.attempt()
+  // An Initial that was sent again before the answer to it came is one more attempt.
+  for (; last.verdict === 'retry'; last = await there.attempt()) t.false(last.validated)
+  t.deepEqual([last.verdict, last.validated], ['accept', true])
+  t.is(last.connection?.remoteId, endpoint.id)
 })
 
 test('gaiwan asks iroh to retry: it comes again validated, and only once', async (t) => {
@@ -43,8 +46,9 @@ test('gaiwan asks iroh to retry: it comes again validated, and only once', async
   const first = await nextIncoming(endpoint)
   t.false(first.addressValidated)
   first.retry()
-  const second = await nextIncoming(endpoint)
-  t.true(second.addressValidated)
+  let second = await nextIncoming(endpoint)
+  // An Initial that iroh sent again before the Retry reached it is one more attempt, without a token.
+  for (; !second.addressValidated; second = await nextIncoming(endpoint)) second.ignore()
   t.is(second.remoteAddress, there.address)
   const error = t.throws(() => second.retry(), { instanceOf: GaiwanError })
   t.is(error?.code, 'RETRY_NOT_ALLOWED')
@@ -76,7 +80,8 @@ test('iroh ignores gaiwan: HANDSHAKE_TIMEOUT after timeoutMs', async (t) => {
 test('gaiwan ignores iroh: it times out, and each of its Initials is a new attempt', async (t) => {
   const peer = await Peer.start(t)
   const [endpoint, there] = await Promise.all([bind(t), peer.bind()])
-  const dial = peerFails(t, there.connect(endpoint.addr, ALPN, { idleTimeoutMs: 1_500 }))
+  // Initials leave after 0, 1, 3 and 7 s; those that come before a decision belong to the attempt that waits for it.
+  const dial = peerFails(t, there.connect(endpoint.addr, ALPN, { idleTimeoutMs: 8_000 }))
   for (let attempt = 0; attempt < 2; attempt++) {
     const incoming = await nextIncoming(endpoint)
     incoming.ignore()

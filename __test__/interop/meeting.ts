@@ -33,7 +33,8 @@ export interface Meeting {
 
 /** A gaiwan endpoint on a free port of 127.0.0.1 that closes with the test. */
 export async function bind(t: ExecutionContext<unknown>, options: EndpointOptions = {}): Promise<Endpoint> {
-  const endpoint = await Endpoint.bind({ bind: '127.0.0.1:0', alpns: [ALPN], ...options })
+  const limits = { handshakeTimeoutMs: 60_000, ...options.limits }
+  const endpoint = await Endpoint.bind({ bind: '127.0.0.1:0', alpns: [ALPN], ...options, limits })
   t.teardown(() => endpoint.close())
   return endpoint
 }

@@ -25,7 +25,7 @@ export interface PeerAttempt {
   readonly error: PeerFault | null
 }
 export interface PeerDialOptions extends PeerTransport {
-  /** [20,000] */
+  /** [60,000] */
   readonly timeoutMs?: number
   /** Try 0-RTT [false]. */
   readonly early?: boolean
@@ -88,7 +88,7 @@ export class PeerEndpoint {
 
   /** Dials; the first ALPN is the primary one. Resolves after the handshake, or at once if 0-RTT is tried. */
   async connect(to: PeerTarget, alpns: string | readonly string[], options: PeerDialOptions = {}): Promise<PeerConnection> {
-    const { timeoutMs = 20_000, early = false, ...transport } = options
+    const { timeoutMs = 60_000, early = false, ...transport } = options
     const dial = { remoteId: to.id, addresses: to.addresses ?? [], alpns: typeof alpns === 'string' ? [alpns] : alpns, timeoutMs, early }
     const facts = await this.#peer.call<ConnectionFacts>('connect', { endpoint: this.#endpoint, ...dial, ...transport })
     return new PeerConnection(this.#peer, facts)

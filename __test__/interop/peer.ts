@@ -1,5 +1,7 @@
 // Drives a process that is built on the real iroh crates. Its commands: `interop/src/command.rs`.
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
+import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { createInterface } from 'node:readline'
@@ -15,6 +17,24 @@ export function program(): string {
   const path = process.env.GAIWAN_INTEROP_PEER ?? fileURLToPath(new URL(`../../interop/target/release/${PROGRAM}`, import.meta.url))
   if (!existsSync(path)) throw new Error(`no interop peer at ${path}: run \`npm run build:interop\``)
   return path
+}
+
+/** A UDP port that no system gives out by itself, so that it is still free when whoever had it comes again. */
+export async function ownPort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(20_000, 32_000)
+    const socket = createSocket('udp4')
+    try {
+      socket.bind(port, '127.0.0.1')
+      await once(socket, 'listening')
+      return port
+    } catch {
+      // Somebody has it.
+    } finally {
+      socket.close()
+      await once(socket, 'close')
+    }
+  }
 }
 
 /** How something ended at the peer: a refused command or a closed connection. `interop/src/fault.rs` lists the kinds. */
@@ -92,7 +112,7 @@ export class Peer {
 
   /** Starts a peer that ends with the test. */
   static async start(t: ExecutionContext<unknown>): Promise<Peer> {
-    t.timeout(120_000, 'waited too long for something from the peer or from gaiwan')
+    t.timeout(300_000, 'waited too long for something from the peer or from gaiwan')
     const peer = await Peer.spawn()
     t.teardown(() => peer.close())
     return peer

@@ -78,7 +78,9 @@ test('a filter refuses, retries and accepts iroh dialers before their handshake'
   open = true
   const connection = await there.connect(endpoint.addr, 'echo/1')
   t.is(connection.remoteId, endpoint.id)
-  t.deepEqual(validated, [false, false, true])
+  // One more without a proven address for each Initial that iroh sent again before the answer to it came.
+  t.true(validated.length >= 3)
+  t.is(validated.indexOf(true), validated.length - 1)
 })
 
 test('a shutdown runs the handler, then closes iroh with code 0; a second one waits for the first', async (t) => {
@@ -94,6 +96,11 @@ test('a shutdown runs the handler, then closes iroh with code 0; a second one wa
     })
     .spawn()
   const connection = await there.connect(endpoint.addr, 'echo/1')
+  // Once the handler answers, the handshake is done here too.
+  const { send, recv } = await connection.openBi()
+  await send.write('tea')
+  await send.finish()
+  t.is(await recv.readText(), 'tea')
   const closed = connection.closed().then((end) => {
     steps.push('closed')
     return end

@@ -43,8 +43,10 @@ test('an update of Rust over 16 MiB fails our loop over updates', async (t) => {
   const { rust, notes } = await rustCalls(t)
   const call = await rust.call('SetMany')
   await call.send(['a', '1'])
+  // The reset that follows would void what is not read yet, the request too.
+  t.is(await notes.hears('Row'), 'Row a')
   t.is((await peerFails(t, call.send(['b', 'x'.repeat(TOO_LARGE)]))).kind, 'rpc-too-large')
-  t.regex(await notes.hears('SetMany'), /^SetMany [01] RPC_TOO_LARGE$/)
+  t.is(await notes.hears('SetMany'), 'SetMany 1 RPC_TOO_LARGE')
   t.is(await rust.ask('Get', { key: 'hello' }), 'world')
 })
 
@@ -120,7 +122,7 @@ test('a Rust client goes on after fifteen bad requests of its connection; too ma
 })
 
 test('a silent stream and a half-sent request do not keep a Rust client from its answers', async (t) => {
-  const { rust, connection } = await rustCalls(t)
+  const { rust, connection } = await rustCalls(t, { requestTimeoutMs: 60_000 })
   const half = await connection.openBi()
   await half.send.write(Buffer.from('07000568', 'hex'))
   t.is(await rust.ask('Get', { key: 'hello' }), 'world')
@@ -134,6 +136,9 @@ test('our client dials again when the loop of a Rust server has died', async (t)
   const tea = r.client(WrongTea, endpoint, server.addr, TEA_ALPN)
   t.teardown(() => tea.close())
   t.is(await tea.Get({ key: 'hello' }), 'world')
-  t.deepEqual(await ourFault(t, tea.Coffee()), { code: 'CONNECTION_CLOSED', method: 'Coffee' })
+  const { code, method } = await ourFault(t, tea.Coffee())
+  t.is(method, 'Coffee')
+  // Rust lets go of the stream, which ends it, and then of the connection: its end can leave before the close.
+  t.true(['CONNECTION_CLOSED', 'RPC_NO_RESPONSE'].includes(code), code)
   t.is(await tea.Get({ key: 'hello' }), 'world')
 })

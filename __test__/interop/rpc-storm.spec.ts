@@ -144,7 +144,6 @@ for (const spans of [false, true]) {
     const title = spans ? `${pattern.method} in span mode` : pattern.method
 
     test(`${title}: ${CALLS} calls from us to Rust over one connection`, async (t) => {
-      t.timeout(200_000)
       const { server, endpoint } = await rustServes(t)
       const connection = await endpoint.connect(server.addr, spans ? SPAN_ALPN : TEA_ALPN)
       const tea = spans ? r.client(SpanTea, connection) : r.client(Tea, connection)
@@ -154,7 +153,6 @@ for (const spans of [false, true]) {
     })
 
     test(`${title}: ${CALLS} calls from Rust to us over one connection`, async (t) => {
-      t.timeout(200_000)
       const { rust } = await rustCalls(t, spans ? { service: 'span' } : {})
       const { method } = pattern
       const tally = await rust.storm({ method, calls: CALLS, parallel: PARALLEL, cancelPercent: CANCEL_PERCENT, seed: 1 })
@@ -170,7 +168,6 @@ for (const spans of [false, true]) {
 }
 
 test('ten thousand calls at once go to Rust, and all are answered', async (t) => {
-  t.timeout(200_000)
   const { server, endpoint } = await rustServes(t)
   const tea = r.client(Tea, endpoint, server.addr, TEA_ALPN)
   t.teardown(() => tea.close())

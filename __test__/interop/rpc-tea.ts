@@ -1,6 +1,6 @@
 // The service of `vectors/rpc.json` in TypeScript, and handlers that note what they saw.
 import type { ExecutionContext } from 'ava'
-import { Endpoint, GaiwanError, Router } from '../../ts/index.js'
+import { Endpoint, GaiwanError, type ProtocolHandler, Router } from '../../ts/index.js'
 import * as r from '../../ts/rpc/index.js'
 import { methods, SpanTea, ALPN as TEA_ALPN, Tea } from '../rpc/tea.js'
 import { Peer } from './peer.js'
@@ -83,6 +83,7 @@ export function handlers(notes: Notes): r.Handlers<typeof Tea> {
       const end = await read(updates, ([key, value]) => {
         shelf.set(key, value)
         count++
+        notes.add(`Row ${key}`)
       })
       notes.add(`SetMany ${count} ${end}`)
       return count
@@ -150,7 +151,7 @@ export async function ourFault(t: Test, call: Promise<unknown>): Promise<{ code:
 
 /** An endpoint of ours on a free port of 127.0.0.1 that closes with the test. */
 export async function bind(t: Test): Promise<Endpoint> {
-  const endpoint = await Endpoint.bind({ bind: '127.0.0.1:0' })
+  const endpoint = await Endpoint.bind({ bind: '127.0.0.1:0', limits: { handshakeTimeoutMs: 60_000 } })
   t.teardown(() => endpoint.close())
   return endpoint
 }
@@ -163,9 +164,12 @@ export async function rustServes(t: Test): Promise<{ server: PeerServer; endpoin
 }
 
 /** A tea client of ours at the reference. */
-export async function callsRust(t: Test): Promise<{ server: PeerServer; endpoint: Endpoint; tea: r.Client<typeof Tea> }> {
+export async function callsRust(
+  t: Test,
+  options: r.ClientOptions = {},
+): Promise<{ server: PeerServer; endpoint: Endpoint; tea: r.Client<typeof Tea> }> {
   const { server, endpoint } = await rustServes(t)
-  const tea = r.client(Tea, endpoint, server.addr, TEA_ALPN)
+  const tea = r.client(Tea, endpoint, server.addr, TEA_ALPN, options)
   t.teardown(() => tea.close())
   return { server, endpoint, tea }
 }
@@ -177,10 +181,31 @@ export interface Served {
   readonly notes: Notes
   readonly errors: unknown[]
   readonly router: Router
+  /** Once the shutdown of the plain service has begun: from then on it takes no more. */
+  readonly closing: Promise<void>
   /** A connection of the reference to us. */
   readonly connection: PeerConnection
   /** A client of the reference over it. */
   readonly rust: PeerClient
+}
+
+/** Says when its shutdown has begun: a Router asks for that by way of native code, so it is not with its own `shutdown()`. */
+function heralded(handler: ProtocolHandler): { readonly handler: ProtocolHandler; readonly closing: Promise<void> } {
+  let begin = () => {}
+  const closing = new Promise<void>((resolve) => {
+    begin = resolve
+  })
+  return {
+    closing,
+    handler: {
+      accept: (connection) => handler.accept(connection),
+      shutdown: () => {
+        const over = handler.shutdown?.()
+        begin()
+        return over
+      },
+    },
+  }
 }
 
 /** We serve tea, and a Rust client calls it over one connection. */
@@ -191,12 +216,13 @@ export async function rustCalls(t: Test, options: r.ServerOptions & { readonly s
   const notes = new Notes()
   const errors: unknown[] = []
   const server: r.ServerOptions = { onError: (error) => errors.push(error), ...rest }
+  const plain = heralded(r.serve(Tea, handlers(notes), server))
   const router = Router.builder(endpoint)
-    .accept(TEA_ALPN, r.serve(Tea, handlers(notes), server))
+    .accept(TEA_ALPN, plain.handler)
     .accept(SPAN_ALPN, r.serve(SpanTea, handlers(notes), server))
     .spawn()
   t.teardown(() => router.shutdown())
   const connection = await there.connect(endpoint.addr, service === 'span' ? SPAN_ALPN : TEA_ALPN)
   const rust = await PeerClient.over(peer, connection, service)
-  return { peer, id: there.id, notes, errors, router, connection, rust }
+  return { peer, id: there.id, notes, errors, router, closing: plain.closing, connection, rust }
 }

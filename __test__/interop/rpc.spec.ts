@@ -120,7 +120,7 @@ test('a bidi stream from Rust is answered before its next update', async (t) => 
 })
 
 test('a delivered notify reaches the Rust handler, also when we close at once', async (t) => {
-  const { server, tea } = await callsRust(t)
+  const { server, tea } = await callsRust(t, { drainMs: 60_000 })
   await tea.Log('hi', { delivered: true })
   t.is(await server.hears('Log'), 'Log hi')
   await tea.Log('bye')
@@ -129,7 +129,8 @@ test('a delivered notify reaches the Rust handler, also when we close at once', 
 })
 
 test('a hundred notifies of Rust reach our handler in their order', async (t) => {
-  const { rust, notes } = await rustCalls(t)
+  // None loses its place for being late.
+  const { rust, notes } = await rustCalls(t, { headOfLineMs: 60_000, requestTimeoutMs: 60_000 })
   const lines = Array.from({ length: 100 }, (_, n) => `Log ${n}`)
   for (let n = 0; n < 100; n++) await rust.run('Log', `${n}`)
   const heard: string[] = []

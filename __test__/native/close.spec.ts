@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events'
 import test from 'ava'
 import { Endpoint, GaiwanError } from '../../ts/index.js'
-import { ALPN, connectionPair, endpointPair, LOOPBACK, stream } from '../helpers/pair.js'
+import { ALPN, connectionPair, endpointPair, LOOPBACK, stream, streamPair } from '../helpers/pair.js'
 
 test('close while calls pend: every one of them settles before it resolves', async (t) => {
   const pair = await connectionPair(t)
@@ -47,6 +47,14 @@ test('close while calls pend: every one of them settles before it resolves', asy
     'stopped: LOCALLY_CLOSED',
     'write: LOCALLY_CLOSED',
   ])
+})
+
+test('our own close of a connection settles a read that waits and what is asked beside it', async (t) => {
+  const { client, recv } = await streamPair(t)
+  const local = { instanceOf: GaiwanError, code: 'LOCALLY_CLOSED' } as const
+  const waiting = [recv.read(), recv.readExact(3), recv.resetReceived].map((one: Promise<unknown>) => t.throwsAsync(one, local))
+  client.close()
+  await Promise.all(waiting)
 })
 
 test('close during a handshake settles both ends', async (t) => {

@@ -17,7 +17,6 @@ test('the process ends by itself after close', async (t) => {
     await client.close()
     await server.shutdown()
     console.log('closed')`,
-    { timeoutMs: 20_000 },
   )
   t.is(status, 0, stderr)
   t.is(stdout, 'tea\nclosed\n')
@@ -33,7 +32,6 @@ test('an open endpoint keeps the process alive, even one that nobody holds', asy
     process.on('SIGTERM', () => { console.log('alive'); process.exit(0) })
     setTimeout(() => process.kill(process.pid, 'SIGTERM'), 1_500).unref()
     setTimeout(() => {}, 100)`,
-    { flags: [], timeoutMs: 20_000 },
   )
   t.is(signal, null)
   t.is(status, 0)
@@ -47,7 +45,6 @@ test('unref lets the process exit although the endpoint is open', async (t) => {
     const endpoint = await bind()
     if (endpoint.unref() !== endpoint) throw new Error('no chain')
     console.log('open')`,
-    { timeoutMs: 20_000 },
   )
   t.is(status, 0, stderr)
   t.is(stdout, 'open\n')
@@ -77,7 +74,6 @@ test('a wrong bind leaves nothing that keeps the process alive', async (t) => {
     const first = await bind()
     await Endpoint.bind({ bind: first.boundAddresses[0] }).catch((error) => console.log(error.code))
     await first.close()`,
-    { timeoutMs: 20_000 },
   )
   t.is(status, 0, stderr)
   t.is(stdout, 'BIND_FAILED\n')
@@ -94,7 +90,6 @@ test('configureRuntime sets the threads before the first endpoint and is a TypeE
     const endpoint = await bind()
     try { configureRuntime({ workers: 1 }) } catch (error) { console.log(error.name, error.message) }
     await endpoint.close()`,
-    { timeoutMs: 20_000 },
   )
   t.is(status, 0, stderr)
   t.is(stdout, 'RangeError\nRangeError\nRangeError\nTypeError configureRuntime: expected to be called before the first endpoint\n')

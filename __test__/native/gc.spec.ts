@@ -6,7 +6,7 @@ const PRELUDE = `
 const { Endpoint, GaiwanError } = gaiwan
 const bind = (options) => Endpoint.bind({ bind: '127.0.0.1:0', closeTimeoutMs: 500, ...options })
 const turn = () => new Promise((resolve) => setImmediate(resolve))
-async function gone(check, ms = 20_000) {
+async function gone(check, ms = 90_000) {
   const end = Date.now() + ms
   while (!check()) {
     if (Date.now() > end) throw new Error('still there: ' + check)
@@ -154,7 +154,9 @@ gcTest(
 gcTest(
   'a dropped attempt is refused',
   `
-  const dial = dialer.connect(acceptor.addr, 'a').then(() => 'connected', (error) => error.code)
+  // More time than the collector can take.
+  const patient = { timeoutMs: 90_000, transport: { idleTimeoutMs: 90_000 } }
+  const dial = dialer.connect(acceptor.addr, 'a', patient).then(() => 'connected', (error) => error.code)
   await (async () => { await acceptor.accept() })()
   let outcome = null
   void dial.then((value) => { outcome = value })

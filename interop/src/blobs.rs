@@ -85,8 +85,10 @@ pub enum Command {
     GetMany { connection: u32, store: u32, hashes: Vec<Hash>, ranges: Option<Ranges> },
     /// Pushes from a store; done once all is written, whatever the other side does: `null`.
     Push { connection: u32, store: u32, hash: Hash, ranges: Ranges },
-    /// Waits for that many frames of an observation: `[bitfield]`, the first one whole, then changes.
-    Observe { connection: u32, hash: Hash, frames: usize },
+    /// Observes a blob of the other side: `{observation}`.
+    Observe { connection: u32, hash: Hash },
+    /// Waits for the next frame of an observation: a bitfield, the first one whole, then changes.
+    Observed { observation: u32 },
     /// Asks for sizes or one chunk without a store.
     Probe(Probe),
     /// Downloads by way of the reference's downloader: `{error?, progress, events}`.
@@ -162,8 +164,9 @@ pub async fn run(table: &Table, command: Command) -> Result<Value, Fault> {
         Command::Push { connection, store, hash, ranges } => {
             blobs_get::push(table, connection, store, hash, ranges).await
         }
-        Command::Observe { connection, hash, frames } => {
-            blobs_get::observe(table, connection, hash, frames).await
+        Command::Observe { connection, hash } => blobs_get::observe(table, connection, hash),
+        Command::Observed { observation } => {
+            blobs_get::observed(&*table.observation(observation)?).await
         }
         Command::Probe(probe) => blobs_get::probe(table, probe).await,
         Command::Download(download) => blobs_download::download(table, download).await,

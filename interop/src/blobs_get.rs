@@ -3,6 +3,7 @@
 use bao_tree::ChunkNum;
 use iroh::endpoint::Connection;
 use iroh_blobs::api::Store;
+use iroh_blobs::api::blobs::Bitfield;
 use iroh_blobs::api::remote::{GetProgress, GetProgressItem};
 use iroh_blobs::get::{Stats, request};
 use iroh_blobs::protocol::{
@@ -10,8 +11,10 @@ use iroh_blobs::protocol::{
 };
 use iroh_blobs::{BlobFormat, Hash, HashAndFormat};
 use n0_future::StreamExt;
+use n0_future::stream::Boxed;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
 
 use crate::blobs_request::{Ranges, bitfield};
 use crate::connection::Link;
@@ -76,25 +79,25 @@ pub async fn push(
     Ok(Value::Null)
 }
 
-/// Waits for `frames` frames of an observation, then stops it.
-pub async fn observe(
-    table: &Table,
-    connection: u32,
-    hash: Hash,
-    frames: usize,
-) -> Result<Value, Fault> {
+/// The frames of an observation.
+pub type Observation = Mutex<Boxed<std::io::Result<Bitfield>>>;
+
+/// An observation, which begins when its first frame is asked for: `{observation}`.
+pub fn observe(table: &Table, connection: u32, hash: Hash) -> Result<Value, Fault> {
     let connection = full(table, connection)?;
     // Observing takes nothing from the store whose remote it is called on.
     let store: Store = iroh_blobs::store::mem::MemStore::new().into();
-    let mut stream = Box::pin(store.remote().observe(connection, ObserveRequest::new(hash)));
-    let mut seen = Vec::new();
-    while seen.len() < frames {
-        match stream.next().await {
-            Some(frame) => seen.push(bitfield(&frame.map_err(Fault::io)?)),
-            None => return Err(Fault::new("broken-stream", "the observation ended")),
-        }
+    let request = ObserveRequest::new(hash);
+    let frames: Boxed<_> = Box::pin(store.remote().observe(connection, request));
+    Ok(json!({ "observation": table.add_observation(Mutex::new(frames)) }))
+}
+
+/// Waits for the next frame of an observation.
+pub async fn observed(observation: &Observation) -> Result<Value, Fault> {
+    match observation.lock().await.next().await {
+        Some(frame) => Ok(bitfield(&frame.map_err(Fault::io)?)),
+        None => Err(Fault::new("broken-stream", "the observation ended")),
     }
-    Ok(json!(seen))
 }
 
 /// What is present of a request: `{complete, localBytes, children}`.

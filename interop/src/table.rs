@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use crate::automerge_document::Document;
 use crate::automerge_repo::Repo;
 use crate::automerge_sync;
+use crate::blobs_get::Observation;
 use crate::blobs_serve::Provider;
 use crate::connection::Link;
 use crate::endpoint::Host;
@@ -44,6 +45,7 @@ pub struct Table {
     recvs: Mutex<HashMap<u32, Arc<Half<RecvStream>>>>,
     stores: Mutex<HashMap<u32, Arc<Store>>>,
     providers: Mutex<HashMap<u32, Arc<Provider>>>,
+    observations: Mutex<HashMap<u32, Arc<Observation>>>,
     gossips: Mutex<HashMap<u32, Arc<Node>>>,
     topics: Mutex<HashMap<u32, Arc<Topic>>>,
     rpcs: Mutex<HashMap<u32, Arc<Server>>>,
@@ -77,6 +79,10 @@ impl Table {
 
     pub fn add_provider(&self, provider: Provider) -> u32 {
         self.add(&self.providers, Arc::new(provider))
+    }
+
+    pub fn add_observation(&self, observation: Observation) -> u32 {
+        self.add(&self.observations, Arc::new(observation))
     }
 
     pub fn add_gossip(&self, node: Node) -> u32 {
@@ -133,6 +139,10 @@ impl Table {
 
     pub fn provider(&self, handle: u32) -> Result<Arc<Provider>, Fault> {
         get(&self.providers, handle, "provider")
+    }
+
+    pub fn observation(&self, handle: u32) -> Result<Arc<Observation>, Fault> {
+        get(&self.observations, handle, "observation")
     }
 
     pub fn gossip(&self, handle: u32) -> Result<Arc<Node>, Fault> {

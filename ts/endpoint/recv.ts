@@ -203,7 +203,11 @@ export class RecvStream implements AsyncIterable<Bytes>, AsyncDisposable {
       if (this.#over.error !== null) throw this.#over.error
       return 0
     }
-    if (this.#lease.handle === 0) throw this.#core.error
+    if (this.#lease.handle === 0) {
+      const { error } = this.#core
+      this.#end(error, error)
+      throw error
+    }
     if (target.length === 0) throw new TypeError('target: its memory was taken away while the read waited')
     let n: number
     try {

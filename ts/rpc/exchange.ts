@@ -99,12 +99,9 @@ class Opening implements Sink, Running {
   }
 
   cancel(reason: unknown): void {
-    const { bridge } = this.#link.core
     this.#over = true
-    const call = this.#call
-    bridge.direct.cancel(call)
-    // What was opened before the core heard of it still comes; if nothing does, nobody listens after a while.
-    setTimeout(() => bridge.forget(call), 1_000).unref()
+    // One record still comes: what was opened before the core heard of this, or an end.
+    this.#link.core.bridge.direct.cancel(this.#call)
     this.#done()
     this.#reject(reason)
   }

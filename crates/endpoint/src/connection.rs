@@ -63,6 +63,8 @@ struct Shared {
     early: Option<EarlyState>,
     /// Our own close, which quinn does not keep.
     closed: OnceLock<(u64, Bytes)>,
+    /// How it ended. quinn 0.11 replaces it when a stateless reset follows; the first that was seen counts.
+    ended: Arc<OnceLock<quinn::ConnectionError>>,
     /// Its place among the open connections, given back by whatever ends it first: who closes and dials again must
     /// not meet a limit that a task has yet to lower.
     place: Arc<Mutex<Option<Gauge>>>,
@@ -125,6 +127,7 @@ impl Connection {
             alpn: OnceLock::new(),
             early,
             closed: OnceLock::new(),
+            ended: Arc::default(),
             place: Arc::default(),
             tainted: AtomicBool::new(false),
         }))
@@ -166,9 +169,10 @@ impl Connection {
         let gauge = Gauge::new(endpoint.metrics.clone(), |metrics| &metrics.connections_open);
         let place = self.0.place.clone();
         *lock(&place) = Some(gauge);
-        let quinn = quinn.clone();
+        let (quinn, ended) = (quinn.clone(), self.0.ended.clone());
         tokio::spawn(async move {
-            quinn.closed().await;
+            let error = quinn.closed().await;
+            ended.get_or_init(|| error);
             lock(&place).take();
             endpoint.closed(id, remote, address);
         });
@@ -230,18 +234,17 @@ impl Connection {
     pub fn close(&self, code: u64, reason: &[u8]) {
         let reason = cut_reason(reason);
         // Of two that close at once only one may speak to quinn, or the peer could hear another code than we tell here.
-        if self.0.quinn.close_reason().is_none()
-            && self.0.closed.set((code, reason.clone())).is_ok()
-        {
+        if self.ended().is_none() && self.0.closed.set((code, reason.clone())).is_ok() {
             self.0.quinn.close(var_int(code), &reason);
+            self.ended();
             lock(&self.0.place).take();
         }
     }
 
     /// How it ended, `None` while it is open.
     pub fn close_info(&self) -> Option<CloseInfo> {
-        self.0.quinn.close_reason().map(|error| {
-            let info = CloseInfo::from(&error);
+        self.ended().map(|error| {
+            let info = CloseInfo::from(error);
             match (info.by, self.0.closed.get()) {
                 (ClosedBy::Local, Some((code, reason))) => {
                     CloseInfo { by: ClosedBy::Local, code: Some(*code), reason: reason.clone() }
@@ -253,7 +256,12 @@ impl Connection {
 
     /// The failure that calls on this connection report once it has ended.
     pub fn failure(&self) -> Option<Failure> {
-        self.0.quinn.close_reason().map(|error| Failure::connection(&error))
+        self.ended().map(Failure::connection)
+    }
+
+    fn ended(&self) -> Option<&quinn::ConnectionError> {
+        let ended = &self.0.ended;
+        ended.get().or_else(|| self.0.quinn.close_reason().map(|error| ended.get_or_init(|| error)))
     }
 
     /// RFC 5705 exporter, 1 to 8160 bytes (255 blocks of SHA-256, so that every suite can); both ends get the same.

@@ -28,6 +28,20 @@ thread_local! {
     static LAST: RefCell<Option<Arc<Driver>>> = const { RefCell::new(None) };
     /// The driver whose wakes this thread will answer itself, by address; null for none.
     static INLINE: Cell<*const Driver> = const { Cell::new(std::ptr::null()) };
+    /// This thread polls the driver of an endpoint.
+    static ENDPOINT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Must be called right after quinn made an endpoint, on the same thread.
+pub(crate) fn mark_endpoint() {
+    if let Some(driver) = LAST.take() {
+        driver.is_endpoint.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Whether what this thread sends is an answer of quinn's endpoint, and of no connection.
+pub(crate) fn is_endpoint() -> bool {
+    ENDPOINT.get()
 }
 
 /// A handshake under way, and the driver that quinn spawned for it.
@@ -53,6 +67,8 @@ pub(crate) struct Driver {
     missed: AtomicBool,
     /// A wake came in while this driver was inline.
     woken: AtomicBool,
+    /// It is that of an endpoint, else that of a connection.
+    is_endpoint: AtomicBool,
 }
 
 impl Driver {
@@ -101,10 +117,12 @@ impl Driver {
 
     fn poll_task(self: &Arc<Self>, task: &mut Option<Task>) -> Poll<()> {
         let waker = Waker::from(self.clone());
+        ENDPOINT.set(self.is_endpoint.load(Ordering::Relaxed));
         let polled = match task {
             Some(task) => task.as_mut().poll(&mut Context::from_waker(&waker)),
             None => Poll::Ready(()),
         };
+        ENDPOINT.set(false);
         if polled.is_ready() {
             // Breaks the circle of task, connection and waker.
             *task = None;

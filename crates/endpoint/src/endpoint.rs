@@ -23,7 +23,7 @@ use crate::{
     config::{EndpointOptions, TransportOptions},
     connection::Side,
     dial::ClientConfigs,
-    driver::TokioRuntime,
+    driver::{self, TokioRuntime},
     failure::Failure,
     incoming::Incoming,
     metrics::{Metrics, SocketCounters},
@@ -125,6 +125,7 @@ impl Endpoint {
             Arc::new(TokioRuntime),
         )
         .map_err(|error| failed(&error))?;
+        driver::mark_endpoint();
 
         let (sender, receiver) = mpsc::channel(QUEUE);
         let inner = Arc::new(Inner {

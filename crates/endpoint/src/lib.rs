@@ -19,6 +19,7 @@ mod local;
 mod metrics;
 mod peers;
 mod readiness;
+mod resets;
 mod router;
 mod socket;
 mod tls;

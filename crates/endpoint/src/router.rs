@@ -142,6 +142,8 @@ impl Router {
             let (endpoint, routes) = (self.endpoint.clone(), self.routes.clone());
             tokio::spawn(async move {
                 join_all(routes.handlers.iter().map(|handler| stop(&**handler))).await;
+                // What they said last is on its way to the drivers, and a close would overtake it there.
+                tokio::task::yield_now().await;
                 lock(&routes.tasks).values().for_each(AbortHandle::abort);
                 endpoint.close().await;
                 let _ = sender.send(true);

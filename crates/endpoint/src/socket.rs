@@ -15,6 +15,7 @@ use std::{
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
     task::{Context, Poll, ready},
+    time::Instant,
 };
 
 use quinn::{AsyncUdpSocket, UdpPoller};
@@ -22,7 +23,8 @@ use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::{
-    config::BindAddr, local::Local, metrics::SocketCounters, readiness::Socket as ReadySocket,
+    config::BindAddr, driver, local::Local, metrics::SocketCounters,
+    readiness::Socket as ReadySocket, resets::Resets,
 };
 
 /// What we ask the system for; it may give less. Without it 1-2 % of packets are lost on loopback.
@@ -60,6 +62,7 @@ pub(crate) struct UdpSockets {
     turn: AtomicUsize,
     /// One more than the socket that has no room to send, 0 while all have.
     blocked: AtomicUsize,
+    resets: Resets,
     counters: Arc<SocketCounters>,
 }
 
@@ -97,7 +100,13 @@ impl UdpSockets {
     }
 
     fn over(sockets: Vec<BoundSocket>, counters: Arc<SocketCounters>) -> Self {
-        Self { sockets, turn: AtomicUsize::new(0), blocked: AtomicUsize::new(0), counters }
+        Self {
+            sockets,
+            turn: AtomicUsize::new(0),
+            blocked: AtomicUsize::new(0),
+            resets: Resets::default(),
+            counters,
+        }
     }
 
     /// No socket at all: nothing arrives, all that is sent is lost.
@@ -223,6 +232,9 @@ impl AsyncUdpSocket for UdpSockets {
     }
 
     fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
+        if driver::is_endpoint() && !self.resets.may_leave(transmit.contents, Instant::now()) {
+            return Ok(());
+        }
         // No route is packet loss, as on any network: an error here could end the endpoint's driver.
         let Some(n) = self.route(transmit.destination, transmit.src_ip) else { return Ok(()) };
         let socket = &self.sockets[n];

@@ -79,7 +79,7 @@ impl NativeBridge {
         }
     }
 
-    /// Ends a call or a subscription; nothing more is heard of it.
+    /// Ends a call or a subscription; nothing more is heard of it, but of an OPEN that waits its END.
     #[napi]
     pub fn cancel(&self, id: u32) -> napi::Result<()> {
         self.datagrams.borrow_mut().remove(&id);
@@ -164,7 +164,10 @@ impl Drop for NativeBridge {
         core.queue.close();
         log::detach(&core);
         let objects = self.table.get_mut().clear();
-        core.enter(|| objects.into_iter().for_each(release));
+        // Endpoints first: what is given up while they live is told to peers as if somebody had meant it.
+        let (endpoints, rest): (Vec<_>, Vec<_>) =
+            objects.into_iter().partition(|object| matches!(object, Object::Endpoint(_)));
+        core.enter(|| endpoints.into_iter().chain(rest).for_each(release));
         core.send(Job::Stop);
     }
 }

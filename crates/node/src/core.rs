@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::FutureExt;
+use futures_util::{FutureExt, future::abortable};
 use gaiwan_base::ErrorCode;
 use gaiwan_endpoint::{BoxFuture, Failure};
 use tokio::{
@@ -64,7 +64,7 @@ pub enum Job {
     Respond(Responder, Bytes),
     /// Reads a stream to its end.
     ReadToEnd { id: u32, recv: Arc<RecvHalf>, max: usize },
-    /// Ends a call or subscription without a word.
+    /// Ends a call or subscription without a word; an OPEN that waits ends with END.
     Cancel(u32),
     /// All of these, in order.
     Batch(Vec<Job>),
@@ -208,18 +208,28 @@ impl Core {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Spawns what answers `id` with one event; runs on the runtime only.
+    /// Spawns what answers `id` with one event, unless it is cancelled; runs on the runtime only.
     fn spawn(self: &Arc<Self>, id: u32, task: impl Future<Output = Event> + Send + 'static) {
-        let core = self.clone();
         // The entry must be there before the task can end, so the lock spans both.
         let mut calls = self.calls();
-        let task = tokio::spawn(async move {
-            let event = AssertUnwindSafe(task).catch_unwind().await;
-            core.calls().remove(&id);
-            core.push(event.unwrap_or_else(|_| Event::error(id, &panicked())));
-            core.look();
-        });
+        let task = tokio::spawn(self.clone().answer(id, task));
         calls.insert(id, Running::Task(task.abort_handle()));
+    }
+
+    /// As [`Core::spawn`], but what is cancelled answers too, with END: whoever cancels learns whether there was a result.
+    fn spawn_heard(self: &Arc<Self>, id: u32, task: impl Future<Output = Event> + Send + 'static) {
+        let (task, handle) = abortable(task);
+        let task = task.map(move |event| event.unwrap_or_else(|_| Event::end(id)));
+        let mut calls = self.calls();
+        tokio::spawn(self.clone().answer(id, task));
+        calls.insert(id, Running::Heard(handle));
+    }
+
+    async fn answer(self: Arc<Self>, id: u32, task: impl Future<Output = Event> + Send + 'static) {
+        let event = AssertUnwindSafe(task).catch_unwind().await;
+        self.calls().remove(&id);
+        self.push(event.unwrap_or_else(|_| Event::error(id, &panicked())));
+        self.look();
     }
 
     fn run(self: &Arc<Self>, job: Job) {
@@ -250,7 +260,7 @@ impl Core {
             Job::Respond(responder, body) => responder.respond(body),
             Job::Open { id, open } => match open.begin(id, self) {
                 Ok(event) => self.push(event),
-                Err(later) => self.spawn(id, later),
+                Err(later) => self.spawn_heard(id, later),
             },
             // Begun here, so that streams are opened in the order of the calls.
             Job::Call { id, call } => self.begin(id, Box::pin(call.run(id, self.clone()))),
@@ -278,6 +288,7 @@ impl Core {
 /// What can be ended from outside.
 enum Running {
     Task(AbortHandle),
+    Heard(futures_util::future::AbortHandle),
     Begun(Arc<Begun>),
 }
 
@@ -285,6 +296,7 @@ impl Running {
     fn abort(self) {
         match self {
             Self::Task(task) => task.abort(),
+            Self::Heard(task) => task.abort(),
             Self::Begun(begun) => begun.abort(),
         }
     }

@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     pin::pin,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Wake, Waker},
@@ -13,7 +13,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
 use gaiwan_endpoint::Failure;
-use quinn::VarInt;
+use quinn::{VarInt, WriteError};
 
 use crate::{
     connection::Held,
@@ -67,6 +67,8 @@ impl Fill {
 pub struct SendHalf {
     fill: Mutex<Fill>,
     stream: Mutex<quinn::SendStream>,
+    /// The peer's code, once it has stopped the stream and QUIC has let it go.
+    stopped: Arc<OnceLock<u64>>,
     scheduled: AtomicBool,
     mark: usize,
     /// Kept apart so that asking takes no lock.
@@ -94,6 +96,7 @@ impl SendHalf {
             fill: Mutex::default(),
             id: VarInt::from(stream.id()).into_inner(),
             stream: Mutex::new(stream),
+            stopped: Arc::default(),
             scheduled: AtomicBool::new(false),
             connection: connection.clone(),
             core: core.clone(),
@@ -177,8 +180,14 @@ impl SendHalf {
                 if count == 0 {
                     if fill.finish {
                         fill.over = true;
-                        // Fails only on a stream that is over anyway.
-                        let _ = stream.finish();
+                        // Fails only on a stream that is over anyway. quinn finishes a stream once, and says yes each time
+                        // if the peer has stopped it.
+                        if stream.finish().is_ok()
+                            && stream.finish().is_ok()
+                            && let Some(Ok(Some(code))) = stream.stopped().now_or_never()
+                        {
+                            self.let_go(&mut stream, code);
+                        }
                     }
                     return;
                 }
@@ -198,6 +207,9 @@ impl SendHalf {
                     }
                 }
                 Poll::Ready(Err(error)) => {
+                    if let WriteError::Stopped(code) = error {
+                        self.let_go(&mut stream, code);
+                    }
                     let failure = Failure::write(&error);
                     self.give_up(&mut fill, Some(failure));
                     return;
@@ -208,6 +220,13 @@ impl SendHalf {
                 }
             }
         }
+    }
+
+    /// Answers the peer's stop with a reset (RFC 9000, section 3.5): until then the stream counts as open on both sides,
+    /// and JavaScript may hold it for long.
+    fn let_go(&self, stream: &mut quinn::SendStream, code: VarInt) {
+        let _ = self.stopped.set(code.into_inner());
+        let _ = stream.reset(code);
     }
 
     /// Empties the queue for good and answers who waits.
@@ -250,17 +269,25 @@ impl SendHalf {
     /// The handle is gone: resets unless `finish` was called.
     pub fn release(&self) {
         if !self.fill().finish {
+            // Whoever still waits hears of the connection's end rather than of this.
+            if let Some(failure) = self.connection.connection.failure() {
+                self.give_up(&mut self.fill(), Some(failure));
+            }
             self.reset(0);
         }
     }
 
     /// Null once all is acknowledged, else the code of the peer's stop.
     pub fn stopped(&self) -> impl Future<Output = Result<Option<u64>, Failure>> + Send + use<> {
-        let stopped = self.stream().stopped();
+        let (stopped, known) = (self.stream().stopped(), self.stopped.clone());
         async move {
+            // QUIC knows no more of a stream that it has let go.
             match stopped.await {
-                Ok(code) => Ok(code.map(VarInt::into_inner)),
-                Err(error) => Err(Failure::stopped_error(&error)),
+                Ok(code) => Ok(known.get().copied().or(code.map(VarInt::into_inner))),
+                Err(error) => known
+                    .get()
+                    .map(|code| Some(*code))
+                    .ok_or_else(|| Failure::stopped_error(&error)),
             }
         }
     }

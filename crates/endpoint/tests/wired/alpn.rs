@@ -4,7 +4,8 @@ use gaiwan_base::ErrorCode;
 use gaiwan_endpoint::{DialOptions, EndpointOptions};
 
 use crate::peers::{
-    accept, alpns, ask, bind, code, dial, dial_with, metric, options, pair, run, serve_echo,
+    accept, alpns, ask, bind, code, dial, dial_once, dial_with, metric, options, pair, run,
+    serve_echo,
 };
 
 #[test]
@@ -96,11 +97,11 @@ fn an_endpoint_without_alpns_refuses_everyone_and_can_begin_later() {
         let acceptor = bind(EndpointOptions { alpns: Vec::new(), ..options() });
         serve_echo(&acceptor);
         let dialer = bind(options());
-        assert_eq!(code(dial(&dialer, &acceptor).await), ErrorCode::ConnectionRefused);
+        assert_eq!(code(dial_once(&dialer, &acceptor).await), ErrorCode::ConnectionRefused);
         acceptor.set_alpns(&options().alpns).unwrap();
         dial(&dialer, &acceptor).await.unwrap();
         acceptor.set_alpns(&[]).unwrap();
-        assert_eq!(code(dial(&dialer, &acceptor).await), ErrorCode::ConnectionRefused);
+        assert_eq!(code(dial_once(&dialer, &acceptor).await), ErrorCode::ConnectionRefused);
         assert_eq!(metric(&acceptor, "quic_refused_handshakes"), 2);
     });
 }

@@ -1,13 +1,13 @@
 //! How a connection ends, at both ends: the table of ends that `CloseInfo` tells.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gaiwan_base::{ErrorCode, SecretKey};
-use gaiwan_endpoint::{ClosedBy, Connection, DialOptions, TransportOptions};
+use gaiwan_endpoint::{ClosedBy, Connection, DialOptions, Endpoint, TransportOptions};
 
 use crate::{
-    peers::{ALPN, accept, alpns, ask, bind, code, echo, options, pair, run},
-    proxy::Proxy,
+    peers::{ALPN, accept, alpns, ask, bind, code, echo, options, pair, run, until},
+    proxy::{Flow, Proxy},
     raw,
 };
 
@@ -84,8 +84,9 @@ fn closing_the_endpoint_closes_its_connections_with_0() {
 #[test]
 fn silence_ends_both_ends_without_a_code() {
     run(async {
+        // No shorter than a stall of the machine: one end alone that gave up would answer late packets with a reset.
         let quick = TransportOptions {
-            idle_timeout: Some(Duration::from_millis(300)),
+            idle_timeout: Some(Duration::from_secs(3)),
             keep_alive: Some(Duration::ZERO),
             ..TransportOptions::default()
         };
@@ -110,16 +111,17 @@ fn silence_ends_both_ends_without_a_code() {
 #[test]
 fn keep_alive_outlives_the_idle_timeout() {
     run(async {
+        // A stall of the machine must not be taken for silence.
         let quick = TransportOptions {
-            idle_timeout: Some(Duration::from_secs(1)),
-            keep_alive: Some(Duration::from_millis(40)),
+            idle_timeout: Some(Duration::from_secs(8)),
+            keep_alive: Some(Duration::from_millis(300)),
             ..TransportOptions::default()
         };
         let pair = crate::peers::pair_with(quick, TransportOptions::default()).await;
-        // 40 pings are more than the idle timeout.
+        // 40 pings are more than the idle timeout, also without those that look for a larger packet size.
         let ended = || pair.client.close_info().is_some() || pair.server.close_info().is_some();
         let pings = || pair.client.quinn().stats().frame_tx.ping;
-        crate::peers::until(|| pings() >= 40 || ended()).await;
+        until(|| pings() >= 40 || ended()).await;
         assert!(pair.client.close_info().is_none() && pair.server.close_info().is_none());
     });
 }
@@ -144,12 +146,72 @@ fn a_stateless_reset_is_told_as_such() {
         proxy.pass(true, false);
         raw.close(1u32.into(), b"never arrives");
         server.wait_idle().await;
+        // It is lost by now, and not still in the socket of the proxy.
+        until(|| proxy.answers() >= raw.stats().udp_tx.datagrams).await;
+        // Sent again until somebody answers.
+        let mut send = client.quinn().open_uni().await.unwrap();
+        send.write_all(&[7; 1000]).await.unwrap();
+        proxy.pass(true, true);
+        assert_eq!(ended(&client).await, (ClosedBy::Reset, None, vec![]));
+        let failure = client.failure().unwrap();
+        assert_eq!((failure.code, failure.by), (ErrorCode::ConnectionLost, Some(ClosedBy::Reset)));
+    });
+}
+
+/// A pair over a proxy.
+async fn far_pair() -> (Proxy, [Endpoint; 2], [Connection; 2]) {
+    let (dialer, acceptor) = (bind(options()), bind(options()));
+    let proxy = Proxy::to(crate::peers::address(&acceptor)).await;
+    let (list, to) = (alpns(&[ALPN]), [proxy.address]);
+    let dial = dialer.connect(acceptor.id(), &to, &list, DialOptions::default());
+    let (client, server) = tokio::join!(dial, accept(&acceptor));
+    (proxy, [dialer, acceptor], [client.unwrap(), server.unwrap()])
+}
+
+fn received(endpoint: &Endpoint) -> u64 {
+    let metrics = endpoint.metrics();
+    metrics.into_iter().find(|(name, _)| *name == "socket_recv_datagrams").unwrap().1
+}
+
+/// Nothing tells that quinn has forgotten a connection; its timer rings after three probe timeouts, long before this.
+async fn forgotten() {
+    tokio::time::sleep(Duration::from_secs(1)).await;
+}
+
+#[test]
+fn a_close_that_is_read_late_is_told_with_its_code() {
+    run(async {
+        let (proxy, [_dialer, acceptor], [client, server]) = far_pair().await;
+        // The dialer still sends when it is forgotten, and hears nothing.
+        proxy.set(Flow::Hold, Flow::Hold);
+        let asked = proxy.questions();
+        let mut send = client.quinn().open_uni().await.unwrap();
+        send.write_all(&[7; 1000]).await.unwrap();
+        until(|| proxy.questions() > asked).await;
+        server.close(7, b"late");
+        forgotten().await;
+        let before = received(&acceptor);
+        proxy.set(Flow::Pass, Flow::Hold);
+        until(|| received(&acceptor) > before).await;
+        // A reset that left would be behind the close now.
+        proxy.set(Flow::Pass, Flow::Pass);
+        assert_eq!(ended(&client).await, (ClosedBy::Remote, Some(7), b"late".to_vec()));
+    });
+}
+
+#[test]
+fn whoever_still_sends_seconds_after_a_close_that_was_lost_is_reset() {
+    run(async {
+        let (proxy, _endpoints, [client, server]) = far_pair().await;
+        proxy.pass(true, false);
+        server.close(7, b"never arrives");
+        forgotten().await;
+        let start = Instant::now();
         proxy.pass(true, true);
         let mut send = client.quinn().open_uni().await.unwrap();
         send.write_all(&[7; 1000]).await.unwrap();
         assert_eq!(ended(&client).await, (ClosedBy::Reset, None, vec![]));
-        let failure = client.failure().unwrap();
-        assert_eq!((failure.code, failure.by), (ErrorCode::ConnectionLost, Some(ClosedBy::Reset)));
+        assert!(start.elapsed() >= Duration::from_secs(3), "{:?}", start.elapsed());
     });
 }
 

@@ -76,7 +76,7 @@ fn without_an_address_that_can_be_dialed_nothing_is_sent() {
 }
 
 fn within_s() -> DialOptions {
-    within(Duration::from_secs(5))
+    within(Duration::from_secs(60))
 }
 
 #[test]
@@ -179,7 +179,8 @@ fn what_a_peer_answered_says_more_than_silence() {
         let (_socket, dead) = silent();
         let id = SecretKey::generate().id();
         for addresses in [[address(&stranger), dead], [dead, address(&stranger)]] {
-            let limit = within(Duration::from_millis(600));
+            // All of it passes, for one of them never answers; no shorter than a stall of the machine.
+            let limit = within(Duration::from_secs(6));
             let result = dialer.connect(id, &addresses, &alpns(&[ALPN]), limit).await;
             assert_eq!(code(result), ErrorCode::PeerKeyMismatch);
         }

@@ -120,7 +120,9 @@ fn a_hook_that_is_too_slow_says_no() {
 #[test]
 fn a_slow_hook_does_not_stop_the_accept_loop() {
     run(async {
-        let acceptor = bind(options());
+        // So long that its patience does not end before the looks below.
+        let hook_timeout = Duration::from_secs(60);
+        let acceptor = bind(EndpointOptions { hook_timeout, ..options() });
         let seen = guard(&acceptor, None);
         serve_echo(&acceptor);
         let dialer = bind(options());

@@ -7,19 +7,19 @@ use gaiwan_endpoint::{DialOptions, EndpointOptions, RetryPolicy, TransportOption
 use tokio::sync::mpsc;
 
 use crate::peers::{
-    ALPN, accept, address, ask, bind, code, dial, dial_with, echo, metric, options, pair_of, run,
-    serve_echo, until,
+    ALPN, accept, address, ask, bind, code, dial, dial_once, dial_with, echo, metric, options,
+    pair_of, run, serve_echo, until,
 };
 
 #[test]
 fn a_refusal_and_a_drop_without_a_decision_refuse() {
     run(async {
         let (dialer, acceptor) = (bind(options()), bind(options()));
-        let (client, ()) = tokio::join!(dial(&dialer, &acceptor), async {
+        let (client, ()) = tokio::join!(dial_once(&dialer, &acceptor), async {
             acceptor.accept().await.unwrap().refuse();
         });
         assert_eq!(code(client), ErrorCode::ConnectionRefused);
-        let (client, ()) = tokio::join!(dial(&dialer, &acceptor), async {
+        let (client, ()) = tokio::join!(dial_once(&dialer, &acceptor), async {
             drop(acceptor.accept().await.unwrap());
         });
         assert_eq!(code(client), ErrorCode::ConnectionRefused);
@@ -48,7 +48,7 @@ fn an_ignored_attempt_hears_nothing_and_comes_again() {
 fn a_retry_proves_the_address_and_is_not_asked_for_twice() {
     run(async {
         let (dialer, acceptor) = (bind(options()), bind(options()));
-        let (client, server) = tokio::join!(dial(&dialer, &acceptor), async {
+        let (client, server) = tokio::join!(dial_once(&dialer, &acceptor), async {
             let incoming = acceptor.accept().await.unwrap();
             assert!(!incoming.address_validated());
             assert_eq!(incoming.remote_address(), address(&dialer));
@@ -73,7 +73,7 @@ fn an_endpoint_that_always_asks_for_proof_only_hands_out_proven_attempts() {
     run(async {
         let acceptor = bind(EndpointOptions { retry: RetryPolicy::Always, ..options() });
         let dialer = bind(options());
-        let (client, server) = tokio::join!(dial(&dialer, &acceptor), async {
+        let (client, server) = tokio::join!(dial_once(&dialer, &acceptor), async {
             let incoming = acceptor.accept().await.unwrap();
             assert!(incoming.address_validated());
             incoming.accept(DialOptions::default()).unwrap().finish().await
@@ -94,7 +94,8 @@ fn over_the_connection_limit_dialers_are_refused_until_one_leaves() {
     run(async {
         let acceptor = bind(EndpointOptions { max_connections: 1, ..options() });
         let pair = pair_of(bind(options()), acceptor).await;
-        assert_eq!(code(dial(&pair.dialer, &pair.acceptor).await), ErrorCode::ConnectionRefused);
+        let refused = dial_once(&pair.dialer, &pair.acceptor).await;
+        assert_eq!(code(refused), ErrorCode::ConnectionRefused);
         assert_eq!(metric(&pair.acceptor, "quic_limit_refusals"), 1);
         assert_eq!(metric(&pair.acceptor, "quic_connections_open"), 1);
 
@@ -116,9 +117,7 @@ fn a_full_queue_refuses_and_what_waits_in_it_is_served_later() {
         for _ in 0..QUEUE + OVER {
             let (dialer, acceptor, sender) = (dialer.clone(), acceptor.clone(), sender.clone());
             tokio::spawn(async move {
-                let patient =
-                    DialOptions { timeout: Some(Duration::from_secs(30)), ..Default::default() };
-                let result = dial_with(&dialer, &acceptor, &[ALPN], patient).await;
+                let result = dial_once(&dialer, &acceptor).await;
                 sender.send(result).await.unwrap();
             });
         }
@@ -139,7 +138,7 @@ fn a_full_queue_refuses_and_what_waits_in_it_is_served_later() {
 fn what_waits_in_the_queue_is_refused_by_close() {
     run(async {
         let (dialer, acceptor) = (bind(options()), bind(options()));
-        let (client, ()) = tokio::join!(dial(&dialer, &acceptor), async {
+        let (client, ()) = tokio::join!(dial_once(&dialer, &acceptor), async {
             until(|| metric(&acceptor, "quic_handshakes_unfinished") == 1).await;
             acceptor.close().await;
         });

@@ -13,7 +13,7 @@ use gaiwan_endpoint::{
 use tokio::sync::{Barrier, Semaphore};
 
 use crate::{
-    peers::{ALPN, alpns, ask, bind, code, dial, echo, options, run},
+    peers::{ALPN, alpns, ask, bind, code, dial, echo, options, run, until},
     router::echoing,
 };
 
@@ -79,6 +79,8 @@ fn a_shutdown_stops_accepting_then_asks_all_handlers_at_once_then_closes() {
 
         router.shutdown().await;
         assert!(acceptor.is_closed());
+        // The task was told to end; its thread may be a moment late.
+        until(|| log.lock().unwrap().len() == 5).await;
         let mut log = log.lock().unwrap().clone();
         assert_eq!(log.pop().unwrap(), "a task ends");
         log[..2].sort();

@@ -1,12 +1,12 @@
 //! The UDP side: several sockets, both families, new sockets for old.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 
 use gaiwan_base::ErrorCode;
 use gaiwan_endpoint::{BindAddr, DialOptions, EndpointOptions};
 
 use crate::peers::{
-    ALPN, address, alpns, ask, bind, code, echo, metric, options, pair, run, serve_echo,
+    ALPN, address, alpns, ask, bind, code, echo, metric, options, pair, patient, run, serve_echo,
 };
 
 fn sockets(addresses: &[&str]) -> Vec<BindAddr> {
@@ -50,7 +50,7 @@ fn an_attempt_tells_which_local_address_it_came_to() {
             let port = socket.address.port();
             let ip = if socket.address.is_ipv6() { "::1" } else { "127.0.0.1" }.parse().unwrap();
             let (to, list) = ([SocketAddr::new(ip, port)], alpns(&[ALPN]));
-            let dial = dialer.connect(acceptor.id(), &to, &list, DialOptions::default());
+            let dial = dialer.connect(acceptor.id(), &to, &list, patient());
             let (client, server) = tokio::join!(dial, async {
                 let incoming = acceptor.accept().await.unwrap();
                 assert_eq!(incoming.local_ip(), Some(ip));
@@ -88,20 +88,17 @@ fn a_dual_stack_socket_is_reached_by_both_families() {
 #[test]
 fn the_wildcards_of_both_families_can_share_a_port() {
     run(async {
-        let first = bind(EndpointOptions { bind: sockets(&["0.0.0.0:0"]), ..options() });
-        let port = address(&first).port();
-        first.close().await;
-        drop(first);
-        let both = [format!("0.0.0.0:{port}"), format!("[::]:{port}")];
-        let wanted = sockets(&[&both[0], &both[1]]);
         let key = gaiwan_base::SecretKey::generate();
-        let acceptor = loop {
-            // The old socket goes when its driver has seen the end.
-            let options = EndpointOptions { bind: wanted.clone(), ..options() };
+        let (acceptor, port) = loop {
+            // A port that is free now; if somebody takes it meanwhile, another one.
+            let port = UdpSocket::bind("0.0.0.0:0").unwrap().local_addr().unwrap().port();
+            let both = [format!("0.0.0.0:{port}"), format!("[::]:{port}")];
+            let options = EndpointOptions { bind: sockets(&[&both[0], &both[1]]), ..options() };
             match gaiwan_endpoint::Endpoint::bind(&key, options) {
-                Ok(endpoint) => break endpoint,
-                Err(_) => tokio::task::yield_now().await,
+                Ok(endpoint) => break (endpoint, port),
+                Err(failure) => assert_eq!(failure.code, ErrorCode::BindFailed),
             }
+            tokio::task::yield_now().await;
         };
         serve_echo(&acceptor);
         let dialer = bind(EndpointOptions { bind: Vec::new(), ..options() });

@@ -6,7 +6,7 @@ use gaiwan_gossip::{
     proto::{frame, message::Parsed},
 };
 use std::{collections::HashSet, time::Duration};
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::Instant};
 
 use crate::{
     peers::{Node, OTHER, TOPIC, bind, run},
@@ -29,7 +29,9 @@ fn a_peer_whose_first_dial_failed_is_dialed_again_and_the_failure_can_be_seen() 
         }
         let failed = on_a.receiver.failed_dials();
         assert_eq!((failed[0].0, failed[0].1.code), (endpoint.id(), ErrorCode::ConnectionRefused));
-        assert_eq!(a.count("actor_tick_dialer_failure"), 1);
+        // Each dial that failed was counted once; on a machine that stalled the next attempt may have been made already.
+        let failures = a.count("actor_tick_dialer_failure");
+        assert!((1..=a.count("actor_tick_dialer")).contains(&failures), "{failures}");
         assert!(other.receiver.failed_dials().is_empty(), "it is none of its business");
         let b = Node::on(endpoint, GossipOptions::default());
         let mut on_b = b.subscribe(TOPIC, &[]);
@@ -144,6 +146,7 @@ fn a_peer_that_reads_nothing_slows_nobody_and_is_given_up() {
         let mut hears = other.subscribe(TOPIC, &[&node.endpoint]);
         hears.up().await;
         member.up().await;
+        let begin = Instant::now();
         let (link, _send, _unread) = raw.join(&node, TOPIC).await;
         member.up().await;
         // 6 MB: far more than the windows of the one who does not read.
@@ -154,7 +157,8 @@ fn a_peer_that_reads_nothing_slows_nobody_and_is_given_up() {
             assert_eq!(hears.content().await, content);
         }
         assert!(node.count("queue_dropped_data") > 0);
-        assert!(link.is_open(), "not 10 s yet");
+        let is_open = link.is_open();
+        assert!(is_open || begin.elapsed() >= Duration::from_secs(10), "not 10 s yet");
         assert_eq!(member.down().await, (raw.endpoint.id(), DownReason::Lost));
         assert_eq!(link.closed().await, 0);
         assert_eq!(node.count("peers_stalled"), 1);
@@ -250,11 +254,15 @@ fn a_topic_that_a_peer_does_not_read_delays_no_other() {
         let _also = link.say(&OTHER, &[Parsed::Join(None)]).await;
         let mut heard = link.heard().await;
         free.up().await;
-        // More than the window of a stream and the queue together.
-        for n in 0..600u32 {
+        // More than the window of a stream and the queue together, and then no time is lost: after 10 s without a byte taken
+        // the peer would be given up.
+        for n in 0u32.. {
             let mut content = vec![0; 4000];
             content[..4].copy_from_slice(&n.to_be_bytes());
             blocked.say(content).await;
+            if node.count("queue_dropped_data") > 0 {
+                break;
+            }
         }
         for n in 0..50 {
             free.say(format!("{n}")).await;

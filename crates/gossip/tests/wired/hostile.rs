@@ -104,7 +104,7 @@ fn an_ihave_flood_is_heard_at_its_rate() {
         }
         a.settle("flooded").await;
         let most = 2000 + 500 * (begin.elapsed().as_secs() + 1);
-        assert!(a.node.count("ids_rate_limited") >= 10_000 - most);
+        assert!(a.node.count("ids_rate_limited") >= 10_000u64.saturating_sub(most));
     });
 }
 
@@ -198,24 +198,26 @@ fn peers_that_gossip_names_are_dialed_at_a_rate_and_poisoned_addresses_not_at_al
         // The victim hears the first, and no more than the rate allows.
         let mut buffer = [0; 2048];
         let mut sources = std::collections::HashSet::new();
-        while begin.elapsed() < Duration::from_secs(2) {
+        while sources.is_empty() || begin.elapsed() < Duration::from_secs(2) {
             if let Ok(heard) = timeout(Duration::from_millis(100), victim.recv(&mut buffer)).await {
                 // The destination connection id of an Initial packet tells the attempts apart.
                 heard.expect("a datagram");
                 sources.insert(buffer[6..14].to_vec());
             }
         }
+        let dialed = a.node.count("actor_tick_dialer");
         let most = 4 + 4 * (begin.elapsed().as_secs() + 1);
         assert!(!sources.is_empty() && sources.len() as u64 <= most, "{}", sources.len());
-        assert!(a.node.count("actor_tick_dialer") <= most);
+        assert!(dialed <= most, "{dialed}");
     });
 }
 
 #[test]
 fn a_join_storm_is_answered_once_a_second() {
     run(async {
-        let mut a = attack(GossipOptions::default()).await;
+        // Before the Join that makes it a neighbor: the next is heard a second after that one.
         let begin = Instant::now();
+        let mut a = attack(GossipOptions::default()).await;
         let mut storm = vec![Parsed::Join(None); 200];
         storm.push(gossip("over", None));
         say(&mut a.send, &storm).await;
@@ -332,11 +334,13 @@ fn connections_have_a_limit_for_a_peer_and_for_all() {
         let (first, _send, _heard) = raw.join(&node, TOPIC).await;
         let second = raw.dial(&node).await;
         let _again = second.say(&TOPIC, &[Parsed::Prune]).await;
+        // The node may be done with a later handshake first.
+        node.until_count("open_connections", 2).await;
         let third = raw.dial(&node).await;
         assert_eq!(third.closed().await, 0);
         let place = stranger.dial(&node).await;
-        // Its connection is counted once its frame was heard.
         let _send = place.say(&TOPIC, &[gossip("here", None)]).await;
+        node.until_count("open_connections", 3).await;
         let mut also = node.subscribe(TOPIC, &[]);
         let refused = late.dial(&node).await;
         assert_eq!(refused.closed().await, 0);

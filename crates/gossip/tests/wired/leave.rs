@@ -94,8 +94,8 @@ fn a_connection_that_no_topic_needs_is_closed_by_who_dialed() {
         assert!(matches!(heard.next().await, Parsed::Join(_)));
         let _send = link.say(&TOPIC, &[Parsed::Neighbor { is_low: false, data: None }]).await;
         member.receiver.joined().await.expect("a neighbor");
-        member.leave().await;
         let left = Instant::now();
+        member.leave().await;
         assert_eq!(link.closed().await, 0);
         assert!(left.elapsed().as_secs() >= 9, "after 10 s of silence");
         assert_eq!(node.count("neighbor_down"), 0);

@@ -3,8 +3,8 @@
 use std::{collections::VecDeque, future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use gaiwan_base::{EndpointId, SecretKey};
-use gaiwan_endpoint::{BindAddr, Endpoint, EndpointOptions, Router, TransportOptions};
+use gaiwan_base::{EndpointId, ErrorCode, SecretKey};
+use gaiwan_endpoint::{BindAddr, Endpoint, EndpointOptions, Failure, Router, TransportOptions};
 use gaiwan_gossip::{
     ALPN, DownReason, Event, Gossip, GossipOptions, Scope, TopicId, TopicReceiver, TopicSender,
 };
@@ -37,13 +37,28 @@ pub fn bind(key: &SecretKey, port: u16) -> Endpoint {
 
 /// The same with QUIC settings.
 pub fn bind_with(key: &SecretKey, port: u16, transport: TransportOptions) -> Endpoint {
+    try_bind(key, port, transport).expect("the endpoint binds")
+}
+
+/// The same on a port that somebody is about to give up.
+pub async fn bind_again(key: &SecretKey, port: u16) -> Endpoint {
+    loop {
+        match try_bind(key, port, TransportOptions::default()) {
+            Ok(endpoint) => return endpoint,
+            Err(failure) => assert_eq!(failure.code, ErrorCode::BindFailed),
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+fn try_bind(key: &SecretKey, port: u16, transport: TransportOptions) -> Result<Endpoint, Failure> {
     let options = EndpointOptions {
         bind: vec![BindAddr { address: ([127, 0, 0, 1], port).into(), required: true }],
         alpns: vec![Bytes::from_static(ALPN)],
         transport,
         ..EndpointOptions::default()
     };
-    Endpoint::bind(key, options).expect("the endpoint binds")
+    Endpoint::bind(key, options)
 }
 
 /// A gossip instance behind a router.
@@ -89,6 +104,13 @@ impl Node {
     pub fn count(&self, name: &str) -> u64 {
         let all = self.gossip.metrics();
         all.into_iter().find(|(known, _)| *known == name).expect("a metric of that name").1
+    }
+
+    /// Waits until a metric has this value, for which there is no event.
+    pub async fn until_count(&self, name: &str, value: u64) {
+        while self.count(name) != value {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use gaiwan_base::{EndpointId, ErrorCode, SecretKey};
 use gaiwan_endpoint::{BoxFuture, Connection, DialOptions, Endpoint, Failure};
 use gaiwan_gossip::{ALPN, Accept, Dial, DownReason, Event, GossipOptions, Limits, Scope, TopicId};
 
-use crate::peers::{Member, Node, OTHER, TOPIC, address, bind, pair, run};
+use crate::peers::{Member, Node, OTHER, TOPIC, address, bind, bind_again, pair, run};
 
 #[test]
 fn two_nodes_hear_each_other() {
@@ -316,7 +316,7 @@ fn a_peer_that_is_restarted_with_its_key_is_found_again() {
         b.endpoint.close().await;
         assert_eq!(on_a.down().await, (b.id(), DownReason::Lost));
         drop((b, on_b));
-        let b = Node::on(bind(&key, port), GossipOptions::default());
+        let b = Node::on(bind_again(&key, port).await, GossipOptions::default());
         let mut on_b = b.subscribe(TOPIC, &[]);
         assert_eq!(on_a.up().await, b.id());
         on_b.up().await;
