@@ -135,7 +135,10 @@ for (const samod of SAMODS) {
     await candidate(far, theirs.id)
     const here = ours.repo.create<Notes>({ tea: 'oolong' })
     present(await theirs.find(here.documentId))
-    const copy = await find<Notes>(far, here.url, ({ tea }) => tea === 'oolong')
+    // A document that the one in the middle asks about first counts as unavailable until its answer comes.
+    const copy = await far.repo.find<Notes>(here.url, { allowableStates: ['ready', 'unavailable'] })
+    await copy.whenReady()
+    await until(copy, ({ tea }) => tea === 'oolong')
     put(copy, { water: 90 })
     await until(here, ({ water }) => water === 90)
     const heard = new Promise<{ senderId: string; message: unknown }>((resolve) => copy.once('ephemeral-message', resolve))
