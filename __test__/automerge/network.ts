@@ -25,7 +25,8 @@ export interface DeskOptions {
 /** An endpoint, a Router, an adapter and a repo; all is shut down when the test ends. */
 export async function desk(t: Test, options: DeskOptions = {}): Promise<Desk> {
   const endpoint = await bind(t, { closeTimeoutMs: 200, ...options.endpoint })
-  const adapter = new GaiwanNetworkAdapter({ endpoint, peers: options.peers ?? [], ...options.adapter })
+  // A `find` that does not wait for a slow dial would call a document unavailable.
+  const adapter = new GaiwanNetworkAdapter({ endpoint, peers: options.peers ?? [], readyTimeoutMs: 60_000, ...options.adapter })
   const heard = listen(adapter)
   const router = Router.builder(endpoint).accept(REPO_ALPN, adapter).spawn()
   const repo = new Repo({ peerId: endpoint.id as PeerId, network: [adapter], ...options.repo })

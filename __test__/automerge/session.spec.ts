@@ -287,20 +287,19 @@ test('documents that a peer brings up: so many a second, then it waits, and so m
   const session = await opening
   session.open()
   const at: number[] = []
-  const begun = performance.now()
-  const over = session.run(() => at.push(performance.now() - begun))
+  const over = session.run(() => at.push(performance.now()))
   for (let n = 0; n < 31; n++) {
     await g.say({ type: 'request', documentId: documentId(), senderId: them, targetId: us, data: syncData() })
   }
   t.true(GaiwanError.is(await over, 'PROTOCOL_VIOLATION'))
   t.is(at.length, 30)
-  // Twenty at once, ten more at twenty a second; half of it is enough to be no accident.
-  t.true(at[29]! - at[19]! > 250, `${at[29]! - at[19]!} ms`)
+  // Twenty at once and ten more at twenty a second: half a second from the first on, whenever they came.
+  t.true(at[29]! - at[0]! > 450, `${at[29]! - at[0]!} ms`)
   t.regex((await g.hearThe('error'))['message'] as string, /more than 30 documents/)
 })
 
 test('a session that is closed writes what is queued, and closes in time if nobody reads', async (t) => {
-  const { session: opening, guest: g, them } = await limited(t, { closeMs: 300 })
+  const { session: opening, guest: g, them } = await limited(t, { closeMs: 60_000 })
   await g.say(join(them))
   const session = await opening
   session.open()

@@ -15,8 +15,12 @@ class Holder {
   doc: Automerge.Doc<Cups>
   sets = 0
 
-  constructor(cups: Cups | null) {
-    this.doc = cups === null ? Automerge.init<Cups>() : Automerge.from<Cups>(cups)
+  /** @param actor of a document that shall be the same each time */
+  constructor(cups: Cups | null, actor?: string) {
+    const fill = (doc: Cups) => void Object.assign(doc, cups)
+    if (cups === null) this.doc = Automerge.init<Cups>()
+    else if (actor === undefined) this.doc = Automerge.from<Cups>(cups)
+    else this.doc = Automerge.change(Automerge.init<Cups>(actor), { time: 0 }, fill)
   }
 
   get(): Automerge.Doc<Cups> {
@@ -67,7 +71,8 @@ for (const [name, ours, theirs, rounds] of [
   ['both changed', many('here'), many('there'), 3],
 ] as const) {
   test(`two documents become one, ${name}`, async (t) => {
-    const [here, there] = [new Holder(ours), new Holder(theirs)]
+    // Fixed: of random changes one in a hundred looks known to the filter of the other side, and comes a round later.
+    const [here, there] = [new Holder(ours, 'aa'), new Holder(theirs, 'bb')]
     const { endpoint, synced } = await serve(t, there)
     const own = await bind(t)
     const sync = new AutomergeSync<Cups>(here)
@@ -163,7 +168,8 @@ test('a frame above the limit is refused before it is there, on both sides', asy
   t.deepEqual({ ...here.doc }, { here: '1' })
 })
 
-test('a document bomb is refused by the limit: what it unpacks to is never made', async (t) => {
+// Automerge keeps this thread busy for seconds, in which others would wait.
+test.serial('a document bomb is refused by the limit: what it unpacks to is never made', async (t) => {
   // A change of one long text of one letter: small on the wire for what it is, and larger than the limit.
   const bomb = new Holder({ bomb: Buffer.alloc(3_000_000, 'tea, ').toString() })
   const { endpoint } = await serve(t, bomb)
@@ -237,7 +243,7 @@ test('a peer that never agrees is left after 1,000 rounds', async (t) => {
 
 test('silence ends a session with TIMEOUT, in both roles', async (t) => {
   const { endpoint, scripted } = await acceptDocument(t)
-  const quick = { timeoutMs: 100 }
+  const quick = { timeoutMs: 2_000 }
   const dialing = new AutomergeSync<Cups>(new Holder(null), quick).sync({ endpoint: await bind(t), to: endpoint.addr })
   const [peer] = await Promise.all([scripted, t.throwsAsync(dialing, code('TIMEOUT'))])
   t.is((await peer.connection.closed).reason, 'TIMEOUT')

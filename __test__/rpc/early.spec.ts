@@ -53,7 +53,7 @@ async function scene(t: ExecutionContext<unknown>, early: boolean) {
     },
   }
   const router = Router.builder(server)
-    .accept(ALPN, r.serve(Tea, handlers, { early }))
+    .accept(ALPN, r.serve(Tea, handlers, { early, headOfLineMs: 60_000, requestTimeoutMs: 120_000 }))
     .spawn()
   t.teardown(() => router.shutdown())
   // A first connection, so that the dialer has a ticket.

@@ -2,6 +2,7 @@
 import test from 'ava'
 import { type BiStream, type Connection, GaiwanError } from '../../ts/index.js'
 import * as r from '../../ts/rpc/index.js'
+import { until } from '../helpers/pair.js'
 import { ALPN, codeOf, failure, hex, type Served, serveOf, serveTea, teaClient, unhex } from './tea.js'
 
 const GET = '07000568656c6c6f'
@@ -13,9 +14,10 @@ async function ask(connection: Connection, bytes = GET): Promise<string> {
   await send.finish()
   return hex(await recv.readToEnd(100))
 }
+/** Of the whole process: tests that look at it run alone. */
 const rssMiB = () => process.memoryUsage().rss / 2 ** 20
 
-test('prefixes that claim 16 MiB on 60 streams cost nothing and hold nobody up for long', async (t) => {
+test.serial('prefixes that claim 16 MiB on 60 streams cost nothing and hold nobody up for long', async (t) => {
   const served = await serveTea(t, undefined, { headOfLineMs: 20, requestTimeoutMs: 300, maxBadRequests: 1_000 })
   const connection = await dial(served)
   await ask(connection)
@@ -35,7 +37,7 @@ test('prefixes that claim 16 MiB on 60 streams cost nothing and hold nobody up f
 })
 
 test('bytes of unfinished requests are bounded: what goes over is refused as busy', async (t) => {
-  const served = await serveTea(t, undefined, { maxPendingBytes: 256 * 1024, headOfLineMs: 10 })
+  const served = await serveTea(t, undefined, { maxPendingBytes: 256 * 1024, headOfLineMs: 10, requestTimeoutMs: 120_000 })
   const connection = await dial(served)
   const parts: BiStream[] = []
   for (let n = 0; n < 4; n++) {
@@ -74,16 +76,20 @@ test('a silent stream loses its place after headOfLineMs and later ones go on', 
   t.is(await ask(connection), WORLD)
   const first = performance.now() - started
   t.true(first >= 1_400, `${first} ms`)
-  // Its place is lost: nobody waits for it again.
-  const again = performance.now()
-  t.is(await ask(connection), WORLD)
-  t.true(performance.now() - again < 1_400)
+  // Its place is lost: nobody waits for it again. Whoever did would wait each time; a machine that stalls does not.
+  let least = Number.POSITIVE_INFINITY
+  for (let n = 0; n < 5; n++) {
+    const again = performance.now()
+    t.is(await ask(connection), WORLD)
+    least = Math.min(least, performance.now() - again)
+  }
+  t.true(least < 1_400, `${least} ms`)
   t.is(hex(await silent.recv.readToEnd(10)), '91')
   connection.close()
 })
 
 test("order: 'arrival' waits for nobody", async (t) => {
-  const served = await serveTea(t, undefined, { order: 'arrival', headOfLineMs: 60_000 })
+  const served = await serveTea(t, undefined, { order: 'arrival', headOfLineMs: 60_000, requestTimeoutMs: 120_000 })
   const connection = await dial(served)
   const half = await connection.openBi()
   await half.send.write(unhex('0700'))
@@ -95,7 +101,7 @@ test("order: 'arrival' waits for nobody", async (t) => {
 })
 
 test('a late request whose place is lost is still served if it comes in time', async (t) => {
-  const served = await serveTea(t, undefined, { headOfLineMs: 10 })
+  const served = await serveTea(t, undefined, { headOfLineMs: 10, requestTimeoutMs: 120_000 })
   const connection = await dial(served)
   const late = await connection.openBi()
   await late.send.write(unhex('0700'))
@@ -215,18 +221,19 @@ test('a handler that reads no updates holds the source back', async (t) => {
     }
   }
   const count = tea.SetMany(rows())
+  await until(() => pulled >= 15)
   let seen = -1
-  while (pulled === 0 || seen !== pulled) {
+  while (seen !== pulled) {
     seen = pulled
     for (let n = 0; n < 20; n++) await tea.Get({ key: 'x' })
   }
-  t.true(pulled >= 15 && pulled < 30, `${pulled}`)
+  t.true(pulled < 30, `${pulled}`)
   release()
   t.is(await count, 100n)
   await tea.close()
 })
 
-test('200,000 updates and as many answers pass in flat memory', async (t) => {
+test.serial('200,000 updates and as many answers pass in flat memory', async (t) => {
   const served = await serveTea(t)
   const tea = teaClient(served)
   function* numbers() {
@@ -327,35 +334,61 @@ test('a factory that refuses closes the connection with its code before any requ
   t.deepEqual(started, [])
 })
 
-test('a shutdown refuses new calls, lets those under way end, and aborts what is left', async (t) => {
-  let release!: (value: string) => void
-  const held = new Promise<string>((resolve) => {
-    release = resolve
-  })
+test('a shutdown refuses new calls, lets those under way end, and waits until their answers have arrived', async (t) => {
+  const Slow = r.service({ Get: r.unary(r.u32, r.bytes), Ping: r.unary(r.unit, r.unit) })
+  const asked = new Map<number, (answer: Uint8Array) => void>()
+  const { dialer, server, router } = await serveOf(
+    t,
+    Slow,
+    { Get: (n) => new Promise<Uint8Array>((resolve) => asked.set(n, resolve)), Ping: () => {} },
+    { drainMs: 60_000 },
+  )
+  const slow = r.client(Slow, dialer, server.addr, ALPN, { drainMs: 0 })
+  const [small, large] = [slow.Get(1), slow.Get(2)]
+  await until(() => asked.size === 2)
+  const down = router.shutdown()
+  // The service hears of it by way of native code.
+  let refused: unknown
+  while (refused === undefined) refused = await slow.Ping().then(() => undefined, codeOf)
+  t.is(refused, 'RPC_SHUTTING_DOWN')
+  asked.get(1)?.(new Uint8Array(1))
+  t.is((await small).length, 1)
+  asked.get(2)?.(new Uint8Array(3_000_000))
+  t.is((await large).length, 3_000_000)
+  await down
+  await slow.close()
+})
+
+test('a shutdown aborts what is left after drainMs, and the caller hears of it', async (t) => {
   const served = await serveTea(
     t,
     (handlers, journal) => ({
       ...handlers,
-      Get: () => {
-        journal.add('asked')
-        return held
+      Get: () => new Promise(() => journal.add('asked')),
+      Set: (_, { signal }) =>
+        new Promise<void>(() => {
+          signal.addEventListener('abort', () => journal.add(`Set ${codeOf(signal.reason)}`))
+          journal.add('asked twice')
+        }),
+      async *List() {
+        yield ['a', 1n]
+        await new Promise(() => {})
       },
-      Set: (_, { signal }) => new Promise<void>(() => signal.addEventListener('abort', () => journal.add(`Set ${codeOf(signal.reason)}`))),
     }),
-    { drainMs: 300 },
+    { drainMs: 100 },
   )
   const tea = teaClient(served, { drainMs: 0 })
-  const slow = tea.Get({ key: 'x' })
-  const stuck = failure(tea.Set({ key: '', value: new Uint8Array(0) }))
+  const stuck = [failure(tea.Get({ key: 'x' })), failure(tea.Set({ key: '', value: new Uint8Array(0) }))]
+  const list = tea.List()
+  await list.next()
+  stuck.push(failure(list.next()))
   await served.journal.until('asked')
-  const down = served.router.shutdown()
-  let refused = await tea.Div([1n, 1n]).then(() => undefined, codeOf)
-  for (let n = 0; n < 50 && refused === undefined; n++) refused = await tea.Div([1n, 1n]).then(() => undefined, codeOf)
-  t.is(refused, 'RPC_SHUTTING_DOWN')
-  release('in time')
-  t.is(await slow, 'in time')
-  t.is((await stuck).code, 'RPC_SHUTTING_DOWN')
-  await down
+  await served.journal.until('asked twice')
+  await served.router.shutdown()
+  t.deepEqual(
+    (await Promise.all(stuck)).map(({ code }) => code),
+    Array(3).fill('RPC_SHUTTING_DOWN'),
+  )
   t.true(served.journal.lines.includes('Set RPC_SHUTTING_DOWN'))
   await tea.close()
 })

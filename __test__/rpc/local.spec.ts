@@ -152,9 +152,11 @@ test('handlers see no connection and the id that was given', async (t) => {
 test('500,000 calls in process take less than a second on a quiet machine, here less than ten', async (t) => {
   const Small = r.service({ Echo: r.unary(r.u32, r.u32) })
   const { Echo } = r.local(Small, { Echo: (n) => n })
-  const started = performance.now()
+  // Time of ours alone: how long others have the machine is not ours to say.
+  const started = process.cpuUsage()
   let sum = 0
   for (let n = 0; n < 500_000; n++) sum += await Echo(1)
   t.is(sum, 500_000)
-  t.true(performance.now() - started < 10_000)
+  const { user, system } = process.cpuUsage(started)
+  t.true(user + system < 10_000_000, `${user + system} us`)
 })

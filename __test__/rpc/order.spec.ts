@@ -13,16 +13,22 @@ test.serial('handlers start in the order of the calls, whatever their patterns',
     Fill: r.clientStream(r.u32, r.u32, r.u32),
   })
   const see = (name: string, n: number) => started.push(`${name} ${n}`)
-  const { dialer, server } = await serveOf(t, Mixed, {
-    Note: (n) => void see('Note', n),
-    Ask: (n) => see('Ask', n),
-    List: (n) => [see('List', n)],
-    Fill: async (n, updates) => {
-      see('Fill', n)
-      for await (const _ of updates);
-      return n
+  const { dialer, server } = await serveOf(
+    t,
+    Mixed,
+    {
+      Note: (n) => void see('Note', n),
+      Ask: (n) => see('Ask', n),
+      List: (n) => [see('List', n)],
+      Fill: async (n, updates) => {
+        see('Fill', n)
+        for await (const _ of updates);
+        return n
+      },
     },
-  })
+    // One that is held up for longer would lose its place.
+    { headOfLineMs: 60_000, requestTimeoutMs: 120_000 },
+  )
   const mixed = r.client(Mixed, dialer, server.addr, ALPN, { drainMs: 0 })
   await mixed.Ask(0)
   const expected = ['Ask 0']

@@ -18,6 +18,10 @@ const INSTEAD: Record<string, string> = {
   'refused: length prefix of eleven bytes': '91',
   'tenth prefix byte above 1 wraps to a small number': '91',
 }
+/** What gaiwan may answer as well: the reset of the client voids the request only if it comes before that was read. */
+const OR: Record<string, { readonly answer: string; readonly line: string }> = {
+  'client stream, reset together with the request': { answer: '0100', line: 'SetMany 0 RPC_CANCELLED' },
+}
 /** What the handler has to have seen before the client goes on to the end. */
 const BEFORE_END: Record<string, string> = {
   'client stream, reset by the client after one update': 'SetMany has 1',
@@ -62,7 +66,10 @@ async function check(t: ExecutionContext<unknown>, row: Row): Promise<void> {
   const blocked = row.name.startsWith('blocked')
   await play(row, stream, served)
   if (!blocked && row.clientStopsResponse !== 'stop:0') {
-    t.is(hex(await stream.recv.readToEnd(1_000)), INSTEAD[row.name] ?? row.serverBytes)
+    const answer = hex(await stream.recv.readToEnd(1_000))
+    const or = OR[row.name]
+    if (answer === or?.answer) await served.journal.until(or.line)
+    else t.is(answer, INSTEAD[row.name] ?? row.serverBytes)
   }
   const line = JOURNAL[row.name]
   if (line !== undefined) await served.journal.until(line)
@@ -83,7 +90,7 @@ const rows = vectors.server.filter(({ clientBytes }) => clientBytes !== undefine
 test('the rows with a scripted client are all here', (t) => {
   t.is(rows.length, 38)
   t.is(vectors.server.length, 40)
-  for (const name of Object.keys({ ...INSTEAD, ...BEFORE_END, ...JOURNAL }))
+  for (const name of Object.keys({ ...INSTEAD, ...OR, ...BEFORE_END, ...JOURNAL }))
     t.true(
       rows.some((row) => row.name === name),
       name,

@@ -21,8 +21,9 @@ import { Table } from './table.js'
 const log = debuglog('gaiwan-automerge')
 /** The length in front of a frame. */
 const PREFIX_BYTES = 4
-/** How long a session that came waits for our own dial. */
+/** How long a session that came waits for our own dial, part by part: a thread that was blocked for longer has lost one part, not the wait. */
 const YIELD_MS = 1_000
+const YIELD_PARTS = 4
 
 /**
  * automerge-repo over gaiwan connections; with `peerIds: 'endpoint'` make the Repo with `peerId: endpoint.id as PeerId`.
@@ -287,7 +288,9 @@ export class GaiwanNetworkAdapter extends NetworkAdapter implements ProtocolHand
   async #yield({ remoteId, connection }: Session): Promise<void> {
     const dial = this.#dials.get(remoteId)
     if (dial === undefined || this.#settings.endpoint.id > remoteId) return
-    await inTime(Promise.race([dial, connection.closed]), YIELD_MS).catch(() => {})
+    for (let part = 0; part < YIELD_PARTS && this.#dials.get(remoteId) === dial && connection.closeInfo === null; part++) {
+      await inTime(Promise.race([dial, connection.closed]), YIELD_MS / YIELD_PARTS).catch(() => {})
+    }
   }
 
   /** From the handshake to the end of a session. */

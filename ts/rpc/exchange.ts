@@ -132,12 +132,14 @@ class NetExchange implements Exchange, Running {
   readonly answers: Inbound
   readonly name: string
   readonly #link: Link
+  readonly #isAnswered: boolean
 
   constructor(link: Link, plan: Plan, handle: number, requestBytes: number, onEnd: () => void) {
     const { core } = link
     const { name } = plan
     this.name = name
     this.#link = link
+    this.#isAnswered = plan.answers !== 'none'
     link.add(this)
     const { abortGraceMs: graceMs } = link.links.settings
     const incoming = new Incoming(plan.answers, name, 'answers')
@@ -173,11 +175,12 @@ class NetExchange implements Exchange, Running {
     this.#link.retire()
   }
 
-  /** The answers are over; updates that are still to be sent keep the call running until their end. */
+  /** The answers are over; updates that are still to be sent keep the call running until their end, or where nobody answers them until they have arrived. */
   #half(): void {
     const { updates } = this
-    if (updates === null || !updates.state.open) this.#link.remove(this)
-    else updates.onOver = () => this.#link.remove(this)
+    const over = () => this.#link.remove(this)
+    if (updates === null || !updates.state.open) over()
+    else updates.onOver = this.#isAnswered ? over : () => void updates.arrived.then(over, over)
   }
 }
 

@@ -53,6 +53,14 @@ export class ServerCall {
     if (callTimeoutMs !== undefined) this.#timer = setTimeout(this.#late, callTimeoutMs)
   }
 
+  /** Once the peer has all of the answer, wants no more of it, or is gone. Asked for while the call runs; never rejects. */
+  get arrived(): Promise<void> {
+    const over = () => {}
+    if (this.#answers !== null) return this.#answers.arrived.then(over, over)
+    const handle = this.#handle
+    return this.#serving.core.bridge.call((native, id) => native.framedWatch(id, handle), over).then(over, over)
+  }
+
   start(handlers: AnyHandlers, request: unknown): void {
     // It was ended while it waited for the handshake.
     if (this.#over) return

@@ -12,6 +12,9 @@ import { type Decoded, readRequest } from './request.js'
 import { refuse, ServerCall } from './server-call.js'
 import type { Definition } from './service.js'
 
+/** How long what a shutdown aborts may take to hear of it: with the usual `drainMs` less than the 10 s of the Router. */
+const FAREWELL_MS = 3_000
+
 export class Serving implements Sink, Caller {
   readonly definition: Definition
   readonly settings: ServerSettings
@@ -129,18 +132,27 @@ export class Serving implements Sink, Caller {
     if (this.#calls.size === 0) this.#idle?.()
   }
 
-  /** Refuses what comes, waits for what runs, then aborts it. */
+  /** Refuses what comes, waits for what runs, then aborts it. Answers have to arrive, too: the Router closes behind this, and a close overtakes them. */
   async shutdown(): Promise<void> {
     this.#closing = true
-    if (this.#calls.size > 0) {
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, this.settings.drainMs)
-        this.#idle = () => {
-          clearTimeout(timer)
-          resolve()
-        }
-      })
-    }
+    if (this.#calls.size === 0) return
+    const arrived = Promise.all([...this.#calls].map((call) => call.arrived))
+    const idle = new Promise<void>((resolve) => {
+      this.#idle = resolve
+    })
+    await within(Promise.all([idle, arrived]), this.settings.drainMs)
     for (const call of [...this.#calls]) call.abort(new GaiwanError('RPC_SHUTTING_DOWN', 'the server is shutting down'), SHUTTING_DOWN)
+    await within(arrived, FAREWELL_MS)
   }
+}
+
+/** Resolves with `work`, which never rejects, or after so long. */
+function within(work: Promise<unknown>, ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms)
+    void work.then(() => {
+      clearTimeout(timer)
+      resolve()
+    })
+  })
 }
