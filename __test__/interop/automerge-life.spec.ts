@@ -66,7 +66,7 @@ for (const samod of SAMODS) {
     const here = await find<Notes>(ours, there.url, ({ tea }) => tea === 'oolong')
     ours.repo.subscribeToRemotes(['3760df37-a4c6-4f66-9ecd-732039a9385d' as StorageId])
     await theirs.dial(ours.endpoint.addr)
-    await candidate(ours, theirs.id)
+    await Promise.all([theirs.connected(ours.endpoint.id), candidate(ours, theirs.id)])
     const copy = present(await theirs.find(here.documentId))
     ours.repo.subscribeToRemotes(['c1d7f1d4-7a3f-4a59-9d0c-bd8b5ed4b3c1' as StorageId])
     for (let n = 0; n < 10; n++) {

@@ -152,7 +152,7 @@ for (const samod of SAMODS) {
     const peer = await Peer.start(t)
     const [ours, one, other] = await Promise.all([desk(t), PeerRepo.start(peer, { samod }), PeerRepo.start(peer, { samod })])
     await Promise.all([one.dial(ours.endpoint.addr), other.dial(ours.endpoint.addr)])
-    await Promise.all([candidate(ours, one.id), candidate(ours, other.id)])
+    await Promise.all([one, other].flatMap((repo) => [repo.connected(ours.endpoint.id), candidate(ours, repo.id)]))
     const there = await one.create({ tea: { text: 'assam' } })
     await find<Notes>(ours, url(there), ({ tea }) => tea === 'assam')
     const copy = present(await other.find(there.id))
